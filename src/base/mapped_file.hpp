@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace nibble {
+
+/// A file mapped read-only. Immutable and thread-safe; the mapping lives as long as the last shared_ptr.
+/// A file that is truncated by someone else while mapped raises SIGBUS on access, as with any mapping.
+class MappedFile {
+ public:
+  /// Throws Error{not_found} where there is no such regular file.
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  size_t size() const { return size_; }
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Tells the system that these bytes will not be read again soon, so their pages need not stay resident.
+  void release(std::span<const std::byte> range) const;
+
+ private:
+  MappedFile() = default;
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// A whole (small) file; throws Error{not_found} or, beyond `limit` bytes, Error{corrupt}.
+std::string read_file(const std::filesystem::path& path, size_t limit = size_t{1} << 30);
+
+}  // namespace nibble
