@@ -1,0 +1,104 @@
+#include "base/peak_loops.hpp"
+
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define NIBBLE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define NIBBLE_CLONES
+#endif
+
+namespace nibble {
+
+namespace {
+
+// Enough independent chains to cover the latency (4-5 cycles) times throughput (2 a cycle) of a fused multiply-add.
+constexpr size_t kChains = 10;
+
+#if defined(__x86_64__)
+
+__attribute__((target("avx512f"))) double fma_avx512(size_t iterations, double& result) {
+  __m512 sums[kChains], factor = _mm512_set1_ps(0.999f);
+  for (auto& s : sums) s = _mm512_set1_ps(1.0f);
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm512_fmadd_ps(s, factor, factor);
+  for (auto& s : sums) result += static_cast<double>(_mm512_cvtss_f32(s));
+  return static_cast<double>(iterations) * kChains * 16 * 2;
+}
+
+__attribute__((target("avx2,fma"))) double fma_avx2(size_t iterations, double& result) {
+  __m256 sums[kChains], factor = _mm256_set1_ps(0.999f);
+  for (auto& s : sums) s = _mm256_set1_ps(1.0f);
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm256_fmadd_ps(s, factor, factor);
+  for (auto& s : sums) result += static_cast<double>(_mm256_cvtss_f32(s));
+  return static_cast<double>(iterations) * kChains * 8 * 2;
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) double dot_avx512vnni(size_t iterations, double& result) {
+  __m512i sums[kChains], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(2);
+  for (auto& s : sums) s = _mm512_setzero_si512();
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm512_dpbusd_epi32(s, a, b);
+  for (auto& s : sums) result += _mm_cvtsi128_si32(_mm512_castsi512_si128(s));
+  return static_cast<double>(iterations) * kChains * 64;
+}
+
+__attribute__((target("avx2"))) double dot_avx2(size_t iterations, double& result) {
+  __m256i sums[kChains], a = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+  for (size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi8(static_cast<char>(i));
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, s), ones));
+  for (auto& s : sums) result += _mm256_cvtsi256_si32(s);
+  return static_cast<double>(iterations) * kChains * 32;
+}
+
+#endif
+
+double fma_scalar(size_t iterations, double& result) {
+  float sums[kChains];
+  for (float& s : sums) s = 1.0f;
+  for (size_t i = 0; i < iterations; ++i)
+    for (float& s : sums) s = s * 0.999f + 0.999f;
+  for (float s : sums) result += s;
+  return static_cast<double>(iterations) * kChains * 2;
+}
+
+double dot_scalar(size_t iterations, double& result) {
+  uint32_t sums[kChains] = {};
+  for (size_t i = 0; i < iterations; ++i)
+    for (uint32_t& s : sums) s += (s & 0xff) * 3 + 1;
+  for (uint32_t s : sums) result += s;
+  return static_cast<double>(iterations) * kChains;
+}
+
+}  // namespace
+
+NIBBLE_CLONES float sum_floats(const float* values, size_t count) {
+  constexpr size_t kLanes = 64;
+  float sums[kLanes] = {};
+  for (size_t i = 0; i + kLanes <= count; i += kLanes)
+    for (size_t k = 0; k < kLanes; ++k) sums[k] += values[i + k];
+  float total = 0;
+  for (float s : sums) total += s;
+  return total;
+}
+
+double f32_multiply_add(size_t iterations, double& result) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return fma_avx512(iterations, result);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_avx2(iterations, result);
+#endif
+  return fma_scalar(iterations, result);
+}
+
+double int8_multiply_accumulate(size_t iterations, double& result) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return dot_avx512vnni(iterations, result);
+  if (__builtin_cpu_supports("avx2")) return dot_avx2(iterations, result);
+#endif
+  return dot_scalar(iterations, result);
+}
+
+}  // namespace nibble

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "nibble/context.hpp"
+#include "nibble/device.hpp"
+#include "nibble/tensor.hpp"
+
+namespace nibble {
+
+struct PortInfo {
+  std::string name;
+  ElementType type;
+  PartialShape shape;
+};
+
+/// One run of a model at a time, with its own state (KV cache). Not thread-safe; different requests may run concurrently.
+class InferRequest {
+ public:
+  virtual ~InferRequest() = default;
+  /// Throws Error{not_found} for an unknown input, Error{invalid_argument} where type or shape do not fit.
+  virtual void set_input(std::string_view name, Tensor tensor) = 0;
+  /// Runs once: outputs are there and the states advanced, or an Error is thrown and the states are as before.
+  virtual void infer() = 0;
+  virtual Tensor output(std::string_view name) const = 0;
+  /// Makes the next run start from the states' initial values.
+  virtual void reset_state() = 0;
+};
+
+/// A model made ready for a device. Immutable, thread-safe.
+class CompiledModel {
+ public:
+  virtual ~CompiledModel() = default;
+  virtual std::string_view device_name() const = 0;
+  virtual const std::vector<PortInfo>& inputs() const = 0;
+  virtual const std::vector<PortInfo>& outputs() const = 0;
+  virtual std::unique_ptr<InferRequest> create_request() const = 0;
+  bool has_input(std::string_view name) const;
+};
+
+/// Something that runs graphs. Immutable, thread-safe.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::string_view description() const = 0;
+  /// Takes the graph over. Throws Error{unsupported} naming the node that it cannot run, Error{invalid_argument} for a
+  /// property that it does not know. `context` must outlive the result.
+  virtual std::unique_ptr<CompiledModel> compile(Graph graph, const Properties& properties, Context& context) const = 0;
+};
+
+std::span<const Device* const> devices();
+/// Throws Error{not_found} naming the devices there are; an empty name gives the default one.
+const Device& find_device(std::string_view name);
+
+}  // namespace nibble

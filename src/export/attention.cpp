@@ -1,0 +1,96 @@
+#include <limits>
+
+#include "base/fail.hpp"
+#include "export/blocks.hpp"
+
+namespace nibble {
+
+Value AttentionContext::batch_vector() {
+  if (!batch_) batch_ = b_.gather(b_.shape_of(input_ids_), b_.i64s({0}), 0);
+  return batch_;
+}
+
+Value AttentionContext::extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim) {
+  std::string past_name = fmt::format("past_key_values.{}.{}", layer, what),
+              variable = fmt::format("{}present.{}.{}", past_name, layer, what);
+  Value empty_shape = b_.concat({batch_vector(), b_.i64s({heads}), b_.i64s({0}), b_.i64s({head_dim})}, 0, "prim::ListConstruct");
+  Value empty = b_.op("Broadcast", {b_.f32(0.0f), empty_shape}, {{"mode", "numpy"}}, "aten::zeros", "opset3");
+  std::string variable_shape = fmt::format("?,{},?,{}", heads, head_dim);
+  Attributes attributes{{"variable_id", variable}, {"variable_type", "f32"}, {"variable_shape", variable_shape}};
+  Value state = b_.graph().add("ReadValue", {empty}, std::move(attributes), "ReadValue_" + past_name).output();
+  state.node->output_info().names.insert(past_name);
+  Value past = b_.gather(state, beam_idx_, 0);
+  if (!past_length_) set_lengths(past);
+  Value all = b_.concat({past, fresh}, -2);
+  if (!first_cache_) first_cache_ = all;
+  b_.graph().add("Assign", {all}, {{"variable_id", variable}}, "Assign_" + past_name);
+  return all;
+}
+
+void AttentionContext::set_lengths(Value past) {
+  past_length_ = b_.dim(past, 2);
+  new_length_ = b_.dim(input_ids_, 1);
+  new_vector_ = b_.as_vector(new_length_);
+  total_vector_ = b_.add(b_.as_vector(past_length_), new_vector_);
+}
+
+Value AttentionContext::repeat_heads(Value x, int64_t kv_heads, int64_t repeats, int64_t head_dim) {
+  if (repeats == 1) return x;
+  auto [shape, fresh] = repeat_shapes_.try_emplace({kv_heads, repeats, head_dim});
+  if (fresh) {
+    Value leading = b_.gather(b_.shape_of(first_cache_), b_.i64s({0, 1}), 0);
+    if (kv_heads != first_cache_.shape()[1]) leading = b_.concat({batch_vector(), b_.i64s({kv_heads})}, 0, "prim::ListConstruct");
+    shape->second = b_.concat({leading, b_.i64s({repeats}), total_vector_, b_.i64s({head_dim})}, 0, "prim::ListConstruct");
+  }
+  Value expanded = b_.op("Broadcast", {b_.unsqueeze(x, 2), shape->second}, {{"mode", "bidirectional"}}, "aten::expand", "opset3");
+  return b_.reshape(expanded, {0, kv_heads * repeats, -1, head_dim}, "aten::reshape");
+}
+
+/// True where the mask lets a query see a key: [B,1,S,K].
+Value AttentionContext::visible(int64_t window) {
+  Value key_count = b_.add(past_length_, b_.op("Squeeze", {new_vector_, b_.i32(0)}, {}, "aten::size"));
+  Value key_index = b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(b_.range(b_.i32(0), key_count), 0), 1), 2);
+  Value query_range = b_.range(past_length_, b_.add(past_length_, new_length_));
+  Value query_index = b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(query_range, 0), 1), 3);
+  auto both = [&](Value x, Value y) { return b_.binary("BitwiseAnd", x, y, "aten::__and__"); };
+  Value causal = b_.binary("LessEqual", key_index, query_index, "aten::le");
+  if (window > 0) {
+    Value minus_window = b_.graph().add_constant(Tensor::scalar<int64_t>(-window).reshaped({1, 1, 1, 1})).output();
+    Value oldest = b_.binary("Add", query_index, minus_window, "aten::sub");
+    causal = both(both(b_.boolean(true), b_.binary("Greater", key_index, oldest, "aten::gt")), causal);
+  }
+  return both(both(b_.boolean(true), causal), padding(key_index));
+}
+
+/// attention_mask[b, key] as [B,1,1,K], by the flattened gather that PyTorch's indexing converts to.
+Value AttentionContext::padding(Value key_index) {
+  Value mask = b_.convert(attention_mask_, ElementType::boolean);
+  Value shape = b_.op("ShapeOf", {mask}, {{"output_type", "i32"}}, "aten::index", "opset3");
+  Value count = b_.op("ReduceProd", {shape, b_.i32(0)}, {{"keep_dims", "true"}}, "aten::index");
+  Value flat_shape = b_.concat({count, b_.i32s({-1})}, 0, "aten::index");
+  Value flat = b_.op("Reshape", {mask, flat_shape}, {{"special_zero", "true"}}, "aten::index");
+  Value rows = b_.range(b_.i32(0), b_.dim(input_ids_, 0));
+  Value row_index = b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(rows, 1), 2), 3);
+  Value dims = b_.op("Split", {shape, b_.i32(0)}, {{"num_splits", "2"}}, "aten::index");
+  Value row_start = b_.binary("Multiply", b_.convert(row_index, ElementType::i32), Value{dims.node, 1}, "aten::index");
+  Value index = b_.binary("Add", b_.convert(key_index, ElementType::i32), row_start, "aten::index");
+  Value gathered = b_.op("Gather", {flat, index, b_.i32(0)}, {{"batch_dims", "0"}}, "aten::index", "opset8");
+  Value list = b_.op("Reshape", {gathered, b_.i64s({-1})}, {{"special_zero", "false"}}, "aten::index");
+  Value index_shape = b_.op("ShapeOf", {index}, {{"output_type", "i32"}}, "aten::index", "opset3");
+  return b_.op("Reshape", {list, index_shape}, {{"special_zero", "false"}}, "aten::index");
+}
+
+Value AttentionContext::mask(int64_t window) {
+  auto [mask, fresh] = masks_.try_emplace(window);
+  if (!fresh) return mask->second;
+  GraphBuilder::Module module(b_, "model");
+  Value rows = b_.as_vector(b_.dim(input_ids_, 0));
+  Value shape = b_.concat({rows, b_.i64s({1}), new_vector_, total_vector_}, 0, "prim::ListConstruct");
+  Value seen = b_.op("Broadcast", {visible(window), shape}, {{"mode", "bidirectional"}}, "aten::expand", "opset3");
+  constexpr float kHidden = -65504.0f;  // the most negative half: safe for devices that compute in f16
+  Value additive = b_.op("Select", {seen, b_.f32(0.0f), b_.f32(kHidden)}, {{"auto_broadcast", "numpy"}}, "aten::where");
+  mask->second = b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
+  return mask->second;
+}
+
+}  // namespace nibble

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "export/decoder.hpp"
+#include "export/graph_builder.hpp"
+
+// The building blocks that families share. Shapes: B rows, S new tokens, P past tokens, K = P + S, H hidden, D head size.
+namespace nibble {
+
+/// x / sqrt(mean(x^2) + epsilon) * weight over the last axis, as OpenVINO's RMS fusion expects it.
+Value rms_norm(GraphBuilder& b, Value x, Value weight, double epsilon);
+
+/// x[..., in] times W[out, in] transposed, plus the bias if the checkpoint's configuration has one.
+Value linear(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t in, int64_t out, bool bias);
+
+/// Applies an activation under its Hugging Face name ("silu", "gelu_pytorch_tanh", ...); throws Error{unsupported}.
+Value activation(GraphBuilder& b, Value x, std::string_view name);
+
+/// down(act(gate(x)) * up(x)).
+Value gated_mlp(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config);
+
+/// cos and sin of the rotation, each [B,1,S,dims].
+struct RotaryAngles {
+  Value cosine, sine;
+};
+RotaryAngles rotary_angles(GraphBuilder& b, Value position_ids, const Rope& rope);
+/// Rotates the first `dims` of x[B,heads,S,D], halves convention (i with i + dims/2).
+Value apply_rotary(GraphBuilder& b, Value x, const RotaryAngles& angles, int64_t dims, int64_t head_dim);
+
+/// The model's inputs and what every attention layer shares: lengths, masks and expanded shapes, made once.
+class AttentionContext {
+ public:
+  AttentionContext(GraphBuilder& b, Value input_ids, Value attention_mask, Value beam_idx)
+      : b_(b), input_ids_(input_ids), attention_mask_(attention_mask), beam_idx_(beam_idx) {}
+
+  /// Appends `fresh` [B,heads,S,D] to the state `past_key_values.N.<what>`; returns all keys or values [B,heads,K,D].
+  Value extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim);
+  /// Additive mask [B,1,S,K], causal and with padding, limited to `window` keys unless that is 0.
+  Value mask(int64_t window);
+  /// Repeats each of the kv heads: [B,kv,K,D] -> [B,kv*repeats,K,D].
+  Value repeat_heads(Value x, int64_t kv_heads, int64_t repeats, int64_t head_dim);
+
+ private:
+  void set_lengths(Value past);
+  Value visible(int64_t window);
+  Value padding(Value key_index);
+  Value batch_vector();
+
+  GraphBuilder& b_;
+  Value input_ids_, attention_mask_, beam_idx_;
+  Value batch_;                      // [1]: B
+  Value past_length_, new_length_;   // scalars P and S, from the first layer's cache
+  Value new_vector_, total_vector_;  // [1]: S and K
+  std::map<int64_t, Value> masks_;   // by window
+  std::map<std::tuple<int64_t, int64_t, int64_t>, Value> repeat_shapes_;
+  Value first_cache_;
+};
+
+}  // namespace nibble

@@ -1,0 +1,13 @@
+#include "export/families.hpp"
+
+namespace nibble {
+
+/// Llama 1 to 3.3 and what shares its class (TinyLlama, Vicuna, SmolLM, Yi, DeepSeek distillations, ...).
+DecoderConfig configure_llama(const ModelConfig& config) {
+  DecoderConfig c = configure_decoder(config, {});
+  c.qkv_bias = c.output_bias = config.flag("attention_bias", false);
+  c.mlp_bias = config.flag("mlp_bias", false);
+  return c;
+}
+
+}  // namespace nibble

@@ -1,0 +1,62 @@
+#include "generate/text_stream.hpp"
+
+#include <algorithm>
+
+namespace nibble {
+
+TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings)
+    : detokenizer_(tokenizer), stop_strings_(std::move(stop_strings)) {
+  std::erase_if(stop_strings_, [](const std::string& s) { return s.empty(); });
+}
+
+bool TextStream::put(int64_t id) {
+  size_t longest = 0, before = text_.size();
+  for (const auto& stop : stop_strings_) longest = std::max(longest, stop.size());
+  text_ += detokenizer_.put(id);
+  piece_ends_.push_back(text_.size());
+  find_stop(before > longest ? before - longest : 0);
+  return stop_at_.has_value();
+}
+
+void TextStream::find_stop(size_t search_from) {
+  for (const auto& stop : stop_strings_) {
+    size_t at = text_.find(stop, search_from);
+    if (at != std::string::npos) stop_at_ = std::min(at, stop_at_.value_or(at));
+  }
+  if (!stop_at_) return;
+  tokens_before_stop_ = static_cast<size_t>(std::upper_bound(piece_ends_.begin(), piece_ends_.end(), *stop_at_) - piece_ends_.begin());
+}
+
+/// End of the last piece that no stop string can still claim.
+size_t TextStream::certain_end() const {
+  size_t held = 0;
+  for (const auto& stop : stop_strings_)
+    for (size_t length = std::min(stop.size() - 1, text_.size()); length > held; --length)
+      if (text_.compare(text_.size() - length, length, stop, 0, length) == 0) held = length;
+  size_t end = text_.size() - held, certain = 0;
+  for (auto piece = piece_ends_.rbegin(); piece != piece_ends_.rend(); ++piece)
+    if (*piece <= end) {
+      certain = *piece;
+      break;
+    }
+  return certain;
+}
+
+std::string TextStream::take() {
+  size_t end = std::max(taken_, certain_end());
+  std::string fresh = text_.substr(taken_, end - taken_);
+  taken_ = end;
+  return fresh;
+}
+
+std::string TextStream::finish(bool cut) {
+  if (!cut) text_ += detokenizer_.flush();
+  size_t end = text_.size();
+  if (cut) end = tokens_before_stop_ == 0 ? 0 : piece_ends_[tokens_before_stop_ - 1];
+  end = std::max(end, taken_);
+  std::string rest = text_.substr(taken_, end - taken_);
+  taken_ = end;
+  return rest;
+}
+
+}  // namespace nibble

@@ -1,0 +1,168 @@
+#include "nibble/inspect.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/fail.hpp"
+#include "base/mapped_file.hpp"
+#include "pipeline/model_loader.hpp"
+
+namespace nibble {
+
+namespace {
+
+bool is_weight_consumer(const Node& node) {
+  return node.is("MatMul") || node.is("Gather") || node.is("Convolution") || node.is("GroupConvolution");
+}
+
+bool passes_weights(const Node& node) {
+  for (const char* type : {"Convert", "Multiply", "Subtract", "Reshape", "Transpose"})
+    if (node.is(type)) return true;
+  return node.is("Gather") && node.input(0).node->is("Constant");  // a codebook look-up
+}
+
+/// The constants that a weight is made of: codes, scales, zero points. Empty where something else flows in.
+std::vector<const Node*> weight_constants(const Node* node) {
+  if (node->is("Constant")) return {node};
+  if (!passes_weights(*node)) return {};
+  std::vector<const Node*> found;
+  for (Value input : node->inputs()) {
+    auto part = weight_constants(input.node);
+    if (part.empty()) return {};
+    found.insert(found.end(), part.begin(), part.end());
+  }
+  return found;
+}
+
+std::string kind_of(const Node& consumer, bool feeds_result) {
+  if (feeds_result) return "head";
+  if (consumer.is("Gather")) return "embedding";
+  const std::string& name = consumer.name();
+  auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  if (has("attn") || has("attention")) return "attention";
+  if (has("mlp") || has("ffn") || has("feed_forward") || has("experts")) return "mlp";
+  return "other";
+}
+
+bool feeds_result(const Node& node) {
+  auto uses = const_cast<Node&>(node).uses();
+  return std::any_of(uses.begin(), uses.end(), [](const Node::Use& use) { return use.node->is("Result"); });
+}
+
+class WeightTable {
+ public:
+  void add(const Node& consumer) {
+    for (size_t port = 0; port < std::min<size_t>(consumer.input_count(), 2); ++port) add_weight(consumer, consumer.input(port).node);
+  }
+
+  void fill(ModelInfo& info, const Graph& graph) {
+    for (Node* node : graph.of_type("Constant"))
+      if (!counted_.count(node) && is_float(node->constant().type())) count("other", {node});
+    for (const char* kind : {"embedding", "attention", "mlp", "head", "other"}) {
+      auto found = kinds_.find(kind);
+      if (found == kinds_.end()) continue;
+      info.parameters += found->second.elements;
+      info.weight_bytes += found->second.bytes;
+      info.weights.push_back(found->second);
+    }
+    info.bits_per_weight = 8.0 * static_cast<double>(info.weight_bytes) / static_cast<double>(std::max<uint64_t>(info.parameters, 1));
+  }
+
+ private:
+  void add_weight(const Node& consumer, const Node* source) {
+    auto constants = weight_constants(source);
+    std::erase_if(constants, [&](const Node* node) { return counted_.count(node) > 0; });
+    bool is_weight = std::any_of(constants.begin(), constants.end(), [](const Node* node) { return node->constant().shape().size() >= 2; });
+    if (is_weight) count(kind_of(consumer, feeds_result(consumer)), constants);
+  }
+
+  void count(const std::string& kind, const std::vector<const Node*>& constants) {
+    const Node* codes = *std::max_element(constants.begin(), constants.end(), [](const Node* a, const Node* b) {
+      return element_count(a->constant().shape()) < element_count(b->constant().shape());
+    });
+    WeightKind& entry = kinds_[kind];
+    entry.kind = kind;
+    entry.elements += element_count(codes->constant().shape());
+    ++entry.precisions[std::string(to_string(codes->constant().type()))];
+    for (const Node* node : constants) {
+      counted_.insert(node);
+      if (!is_integer(node->constant().type()) || element_count(node->constant().shape()) > 4 || node == codes)
+        entry.bytes += node->constant().byte_size();
+    }
+  }
+
+  std::map<std::string, WeightKind> kinds_;
+  std::unordered_set<const Node*> counted_;
+};
+
+void read_config(ModelInfo& info, const std::filesystem::path& directory) {
+  auto path = directory / "config.json";
+  if (!std::filesystem::exists(path)) return;
+  auto json = nlohmann::json::parse(read_file(path, 16 << 20), nullptr, false);
+  if (!json.is_object()) return;
+  if (json.contains("model_type") && json["model_type"].is_string()) info.architecture = json["model_type"];
+  for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+                          "vocab_size", "max_position_embeddings", "sliding_window"})
+    if (json.contains(key) && json[key].is_number_integer()) info.sizes[key] = json[key];
+}
+
+uint64_t cache_elements(const Graph& graph) {
+  uint64_t elements = 0;
+  for (Node* node : graph.of_type("ReadValue")) {
+    const PartialShape& shape = node->output_info().shape;
+    uint64_t per_token = 1;
+    for (int64_t dim : shape.dims()) per_token *= dim > 0 ? static_cast<uint64_t>(dim) : 1;
+    elements += shape.rank_is_known() ? per_token : 0;
+  }
+  return elements;
+}
+
+TensorInfo tensor_info(const Node& node, const OutputInfo& output) {
+  std::string name = output.names.empty() ? node.name() : fmt::format("{}", fmt::join(output.names, ","));
+  return {name, std::string(to_string(output.type)), to_string(output.shape)};
+}
+
+}  // namespace
+
+ModelInfo inspect_model(const std::filesystem::path& path) {
+  ModelFiles files = find_model(path);
+  Graph graph = load_graph(files);
+  ModelInfo info;
+  info.format = files.format == ModelFormat::openvino_ir ? "OpenVINO IR" : "Hugging Face checkpoint";
+  read_config(info, files.directory);
+  WeightTable weights;
+  for (const Node* node : graph.topological_order()) {
+    ++info.layers;
+    ++info.operations[std::string(node->type())];
+    if (is_weight_consumer(*node)) weights.add(*node);
+  }
+  weights.fill(info, graph);
+  for (Node* node : graph.parameters()) info.inputs.push_back(tensor_info(*node, node->output_info()));
+  for (Node* node : graph.results()) info.outputs.push_back(tensor_info(*node, node->input(0).node->output_info(node->input(0).index)));
+  info.cache_elements_per_token = cache_elements(graph);
+  return info;
+}
+
+std::string print_graph(const std::filesystem::path& path) {
+  Graph graph = load_graph(find_model(path));
+  std::string text;
+  std::unordered_map<const Node*, size_t> numbers;
+  for (Node* node : graph.topological_order()) {
+    size_t number = numbers.size();
+    numbers[node] = number;
+    text += fmt::format("%{} = {} \"{}\" (", number, node->type(), node->name());
+    for (size_t i = 0; i < node->input_count(); ++i)
+      text += fmt::format("{}%{}{}", i ? ", " : "", numbers[node->input(i).node],
+                          node->input(i).index ? fmt::format(".{}", node->input(i).index) : "");
+    text += ")";
+    for (const auto& [key, value] : node->attributes().entries()) text += fmt::format(" {}={}", key, value);
+    for (size_t i = 0; i < node->output_count(); ++i)
+      text += fmt::format(" -> {}[{}]", to_string(node->output_info(i).type), to_string(node->output_info(i).shape));
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace nibble
