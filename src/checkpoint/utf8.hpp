@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string_view>
+
+namespace nibble {
+
+/// Whether the text is well-formed UTF-8 (Unicode 15, table 3-7).
+bool is_utf8(std::string_view text);
+
+}  // namespace nibble
