@@ -4,10 +4,9 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
-#define NIBBLE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define NIBBLE_CLONES
 #endif
+
+#include "base/vector_clones.hpp"
 
 namespace nibble {
 
@@ -75,7 +74,7 @@ double dot_scalar(size_t iterations, double& result) {
 
 }  // namespace
 
-NIBBLE_CLONES float sum_floats(const float* values, size_t count) {
+NIBBLE_VECTOR_CLONES float sum_floats(const float* values, size_t count) {
   constexpr size_t kLanes = 64;
   float sums[kLanes] = {};
   for (size_t i = 0; i + kLanes <= count; i += kLanes)

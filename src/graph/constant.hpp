@@ -40,6 +40,8 @@ class ConstantValue {
   const std::shared_ptr<const ConstantSource>& source() const { return source_; }
   size_t output() const { return output_; }
 
+  /// The tensor as it lies in its file, at any alignment; empty for a lazy value.
+  const Tensor& view() const { return tensor_; }
   /// The whole value, made now if it is lazy; aligned to its element type.
   Tensor tensor() const;
 

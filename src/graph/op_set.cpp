@@ -15,7 +15,11 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kIrNames{
 
 std::vector<const OpDef*> collect() {
   std::vector<const OpDef*> ops;
-  for (auto table : {structural_ops(), elementwise_ops(), reduction_ops(), shape_ops(), movement_ops(), matmul_ops(), vision_ops()})
+  for (auto table :
+       {structural_ops(),  elementwise_ops(),   logic_ops(),         selection_ops(), math_ops(),       activation_ops(),  reduction_ops(),
+        ordering_ops(),    normalization_ops(), shape_ops(),         expansion_ops(), generation_ops(), movement_ops(),    gather_ops(),
+        scatter_ops(),     slice_ops(),         rearrangement_ops(), pad_ops(),       search_ops(),     convolution_ops(), pooling_ops(),
+        interpolate_ops(), matmul_ops(),        einsum_ops(),        attention_ops()})
     for (const OpDef& op : table) ops.push_back(&op);
   std::sort(ops.begin(), ops.end(), [](const OpDef* a, const OpDef* b) { return a->type < b->type; });
   return ops;

@@ -47,7 +47,8 @@ PartialShape parse_partial_shape(std::string_view text) {
   std::string_view rest = trim(text);
   if (rest == "...") return {};
   Shape dims;
-  while (!rest.empty()) {
+  if (rest.empty()) return dims;
+  for (;;) {
     size_t comma = rest.find(',');
     dims.push_back(parse_dim(trim(rest.substr(0, comma)), text));
     if (comma == std::string_view::npos) break;

@@ -30,6 +30,15 @@ using Clock = std::chrono::steady_clock;
 
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
+/// What `work` returns; its duration goes to `target_ms`.
+template <class Work>
+auto timed(double& target_ms, Work work) {
+  auto start = Clock::now();
+  auto result = work();
+  target_ms = milliseconds(Clock::now() - start);
+  return result;
+}
+
 MeanStd mean_std(const std::vector<double>& values) {
   if (values.empty()) return {};
   double count = static_cast<double>(values.size());
@@ -117,14 +126,6 @@ struct LLMPipeline::Impl {
     if (p.prompt.empty())
       fail(ErrorKind::invalid_argument, "the prompt is empty and the tokenizer adds no beginning-of-text token: give some text");
     return p;
-  }
-
-  template <class Work>
-  static auto timed(double& target_ms, Work work) {
-    auto start = Clock::now();
-    auto result = work();
-    target_ms = milliseconds(Clock::now() - start);
-    return result;
   }
 
   size_t max_tokens(const Prepared& p) const {

@@ -58,6 +58,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector register
 
 std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
+  if (bytes > static_cast<size_t>(PTRDIFF_MAX)) fail(ErrorKind::exhausted, "out of memory: a tensor of {} bytes does not fit", bytes);
   size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
   if (!memory) fail(ErrorKind::exhausted, "out of memory: a tensor of {} bytes does not fit", bytes);

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "compress/quantize.hpp"
+#include "compress/weight_layout.hpp"
+#include "graph/constant.hpp"
+
+namespace nibble {
+
+/// What to make of one weight.
+struct WeightConfig {
+  CompressWeightsMode mode = CompressWeightsMode::int8_asym;
+  int64_t group_size = -1;
+  bool operator==(const WeightConfig&) const = default;
+};
+
+/// The float weight, how it is cut into groups and by what rule they become codes.
+struct WeightTask {
+  ConstantValue weight;
+  WeightLayout layout;
+  QuantizeRule rule;
+  std::shared_ptr<const LevelTable> levels;  ///< keeps a user's table alive
+};
+
+/// Element type of the codes; of a codebook of up to 16 entries u4.
+ElementType code_type(const WeightTask& task);
+
+/// The one f32 scale over all group scales of nvfp4 ("second_order_scale"), of shape [1, .., 1]. It takes a pass over the whole
+/// weight, made when it is first asked for. Thread-safe.
+class SecondOrderScale final : public ConstantSource {
+ public:
+  explicit SecondOrderScale(std::shared_ptr<const WeightTask> task);
+  float value() const;
+
+  size_t output_count() const override { return 1; }
+  ElementType type(size_t) const override { return ElementType::f32; }
+  const Shape& shape(size_t) const override { return shape_; }
+  int64_t rows() const override { return 1; }
+  void produce(int64_t begin, int64_t end, std::span<const std::span<std::byte>> out) const override;
+
+ private:
+  std::shared_ptr<const WeightTask> task_;
+  Shape shape_;
+  mutable std::once_flag once_;
+  mutable float value_ = 0;
+};
+
+/// Codes, scales and (asymmetric modes) zero points of a float weight, made from slices of it on demand. Immutable and
+/// thread-safe; one produce() runs on the calling thread.
+class CompressedWeight final : public ConstantSource {
+ public:
+  static constexpr size_t kCodes = 0, kScales = 1, kZeroPoints = 2;
+
+  /// `second_order` for nvfp4 only.
+  CompressedWeight(std::shared_ptr<const WeightTask> task, std::shared_ptr<const SecondOrderScale> second_order);
+
+  size_t output_count() const override { return outputs_.size(); }
+  ElementType type(size_t output) const override { return outputs_[output].type; }
+  const Shape& shape(size_t output) const override { return outputs_[output].shape; }
+  int64_t rows() const override { return rows_; }
+  void produce(int64_t begin, int64_t end, std::span<const std::span<std::byte>> out) const override;
+
+ private:
+  struct Output {
+    ElementType type;
+    Shape shape;
+  };
+  std::shared_ptr<const WeightTask> task_;
+  std::shared_ptr<const SecondOrderScale> second_order_;
+  std::vector<Output> outputs_;
+  int64_t rows_;
+};
+
+}  // namespace nibble
