@@ -38,6 +38,15 @@ void sync_directory(const fs::path& directory) {
   ::close(fd);
 }
 
+/// The directories above `path` that are not there, nearest first.
+std::vector<fs::path> missing_parents(const fs::path& path) {
+  std::vector<fs::path> missing;
+  std::error_code code;
+  for (fs::path parent = path.parent_path(); !parent.empty() && !fs::exists(parent, code); parent = parent.parent_path())
+    missing.push_back(parent);
+  return missing;
+}
+
 fs::path without_trailing_slash(fs::path path) { return path.has_filename() ? path : path.parent_path(); }
 
 }  // namespace
@@ -94,6 +103,7 @@ OutputDirectory::OutputDirectory(fs::path target) : target_(without_trailing_sla
     fail(ErrorKind::invalid_argument, "{}: exists already and is left untouched; choose another output directory or remove it first",
          target_.string());
   if (target_.has_parent_path()) {
+    made_parents_ = missing_parents(target_);
     fs::create_directories(target_.parent_path(), code);
     if (code) fail(ErrorKind::invalid_argument, "{}: cannot create: {}", target_.parent_path().string(), code.message());
   }
@@ -104,7 +114,10 @@ OutputDirectory::OutputDirectory(fs::path target) : target_(without_trailing_sla
 
 OutputDirectory::~OutputDirectory() {
   std::error_code ignored;
-  if (!committed_) fs::remove_all(temporary_, ignored);
+  if (committed_) return;
+  fs::remove_all(temporary_, ignored);
+  for (const auto& parent : made_parents_)
+    if (!fs::remove(parent, ignored)) return;  // somebody else uses it by now
 }
 
 void OutputDirectory::commit() {

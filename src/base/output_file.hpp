@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace nibble {
 
@@ -47,6 +48,7 @@ class OutputDirectory {
 
  private:
   std::filesystem::path target_, temporary_;
+  std::vector<std::filesystem::path> made_parents_;  ///< nearest first; removed again without commit
   bool committed_ = false;
 };
 

@@ -71,13 +71,26 @@ std::vector<int64_t> parse_ids(const std::string& text) {
 
 std::string read_stdin() { return {std::istreambuf_iterator<char>(std::cin), {}}; }
 
+namespace {
+
+json parse_line(const std::string& line) {
+  constexpr int kMaxDepth = 256;  // what follows copies and prints, which recurses
+  auto check_depth = [&](int depth, json::parse_event_t, json&) {
+    if (depth > kMaxDepth) throw Error(ErrorKind::invalid_argument, fmt::format("the line is nested more than {} levels deep", kMaxDepth));
+    return true;
+  };
+  json parsed = json::parse(line, check_depth, false);
+  if (!parsed.is_object()) throw Error(ErrorKind::invalid_argument, "expected a JSON object on each line");
+  return parsed;
+}
+
+}  // namespace
+
 void for_each_json_line(const std::function<void(const json&)>& answer, const std::function<void(const std::string&)>& report) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     try {
-      json parsed = json::parse(line, nullptr, false);
-      if (!parsed.is_object()) throw Error(ErrorKind::invalid_argument, "expected a JSON object on each line");
-      answer(parsed);
+      answer(parse_line(line));
     } catch (const Error& error) {
       report(error.what());
     } catch (const json::exception& error) {

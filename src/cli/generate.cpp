@@ -154,7 +154,7 @@ void run(const Options& o) {
   if (o.raw) config.apply_chat_template = false;
   if (o.jsonl) return run_lines(pipeline, config);
   GenerationRequest request{*prompt, config};
-  if (o.as_json) return print_json(to_json(pipeline.generate(std::vector{request}).front()));
+  if (o.as_json) return print(dump_line(to_json(pipeline.generate(std::vector{request}).front())) + "\n");
   if (pipeline.has_tokenizer() && config.num_return_sequences == 1) return run_streaming(pipeline, request);
   print_answers(pipeline.generate(std::vector{request}).front());
 }

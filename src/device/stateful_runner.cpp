@@ -20,8 +20,15 @@ class StatefulRunner : public ModelRunner {
   std::string_view device_name() const override { return model_->device_name(); }
 
   Tensor forward(std::span<const TokenSpan> batch) override {
+    for (const TokenSpan& span : batch)
+      if (span.tokens.empty()) fail(ErrorKind::invalid_argument, "a model cannot run on no tokens: give it a prompt of at least one");
     std::vector<Tensor> rows;
-    for (const TokenSpan& span : batch) rows.push_back(run(span));
+    try {
+      for (const TokenSpan& span : batch) rows.push_back(run(span));
+    } catch (const Error& error) {
+      if (rows.empty()) throw;
+      fail(error.kind(), "{}; the sequences of this batch must be released", error.what());
+    }
     return stack(rows);
   }
 
@@ -34,7 +41,6 @@ class StatefulRunner : public ModelRunner {
   };
 
   Tensor run(const TokenSpan& span) {
-    if (span.tokens.empty()) fail(ErrorKind::invalid_argument, "a model cannot run on no tokens: give it a prompt of at least one");
     Sequence& sequence = sequences_[span.sequence];
     if (!sequence.request) sequence.request = model_->create_request();
     auto fresh = static_cast<int64_t>(span.tokens.size());

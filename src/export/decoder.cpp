@@ -111,8 +111,7 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
   if (config.kv_heads > config.heads || config.heads % config.kv_heads != 0)
     fail(ErrorKind::corrupt, "{}: {} attention heads cannot share {} key/value heads", where, config.heads, config.kv_heads);
   if (config.layers > 10000) fail(ErrorKind::corrupt, "{}: {} layers are more than any model has", where, config.layers);
-  if (!config.windows.empty() && static_cast<int64_t>(config.windows.size()) < config.layers)
-    fail(ErrorKind::corrupt, "{}: attention types are given for {} of {} layers", where, config.windows.size(), config.layers);
+  if (config.head_dim > 65536) fail(ErrorKind::corrupt, "{}: heads of {} elements are more than any model has", where, config.head_dim);
 }
 
 void build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format) {

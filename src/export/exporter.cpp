@@ -79,10 +79,13 @@ Format choose_format(const ExportOptions& o) {
   return format;
 }
 
+/// Elements of weights and biases: float constants of more than one element.
 uint64_t count_parameters(const Graph& graph) {
   uint64_t count = 0;
-  for (Node* node : graph.of_type("Constant"))
-    if (is_float(node->constant().type())) count += element_count(node->constant().shape());
+  for (Node* node : graph.of_type("Constant")) {
+    size_t elements = element_count(node->constant().shape());
+    if (is_float(node->constant().type()) && elements > 1) count += elements;
+  }
   return count;
 }
 

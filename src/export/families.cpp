@@ -43,22 +43,35 @@ DecoderConfig configure_decoder(const ModelConfig& config, const DecoderDefaults
   c.norm_epsilon = config.number("rms_norm_eps", 1e-6);
   c.activation = config.text("hidden_act", "silu");
   c.tied_embeddings = config.flag("tie_word_embeddings", false);
-  c.rope = make_rope(config, c.head_dim, config.size("max_position_embeddings", defaults.max_positions));
   check_decoder_config(c, config.where());
+  c.rope = make_rope(config, c.head_dim, config.size("max_position_embeddings", defaults.max_positions));
   return c;
 }
 
-std::vector<int64_t> qwen_windows(const ModelConfig& config, int64_t layers) {
-  int64_t window = config.flag("use_sliding_window", false) ? config.size("sliding_window", 4096) : 0;
-  if (config.has("use_sliding_window") && config.json().contains("sliding_window") && !config.has("sliding_window")) window = 0;
+namespace {
+
+/// Per layer whether its attention slides; `layer_types` decides where it is there.
+std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers) {
   auto types = config.texts("layer_types");
-  auto full_layers = static_cast<int64_t>(config.number("max_window_layers", 28));
+  if (!types.empty() && types.size() < static_cast<size_t>(layers))
+    fail(ErrorKind::corrupt, "{}: \"layer_types\" has entries for {} of {} layers", config.where(), types.size(), layers);
+  for (const auto& type : types)
+    if (type != "full_attention" && type != "sliding_attention")
+      fail(ErrorKind::unsupported, "{}: \"layer_types\" names \"{}\" (supported: full_attention, sliding_attention)", config.where(), type);
+  double full_layers = config.number("max_window_layers", 28);
+  std::vector<bool> slides;
+  for (int64_t i = 0; i < layers; ++i)
+    slides.push_back(types.empty() ? static_cast<double>(i) >= full_layers : types[static_cast<size_t>(i)] == "sliding_attention");
+  return slides;
+}
+
+}  // namespace
+
+std::vector<int64_t> qwen_windows(const ModelConfig& config, int64_t layers) {
+  bool is_null = config.json().contains("sliding_window") && !config.has("sliding_window");
+  int64_t window = config.flag("use_sliding_window", false) && !is_null ? config.size("sliding_window", 4096) : 0;
   std::vector<int64_t> windows;
-  for (int64_t i = 0; i < layers; ++i) {
-    bool slides =
-        types.empty() ? i >= full_layers : static_cast<size_t>(i) < types.size() && types[static_cast<size_t>(i)] == "sliding_attention";
-    windows.push_back(slides ? window : 0);
-  }
+  for (bool slides : sliding_layers(config, layers)) windows.push_back(slides ? window : 0);
   return windows;
 }
 

@@ -3,23 +3,9 @@
 #include <cmath>
 
 #include "base/fail.hpp"
-#include "base/mapped_file.hpp"
+#include "base/json.hpp"
 
 namespace nibble {
-
-namespace {
-
-constexpr size_t kMaxConfigBytes = 16 << 20;
-
-nlohmann::json read_json_object(const std::filesystem::path& path) {
-  std::string text = read_file(path, kMaxConfigBytes);
-  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (json.is_discarded()) fail(ErrorKind::corrupt, "{}: not valid JSON", path.string());
-  if (!json.is_object()) fail(ErrorKind::corrupt, "{}: expected a JSON object", path.string());
-  return json;
-}
-
-}  // namespace
 
 ModelConfig::ModelConfig(const std::filesystem::path& directory) {
   auto path = directory / "config.json";

@@ -119,11 +119,11 @@ Rope make_rope(const ModelConfig& config, int64_t head_dim, int64_t max_position
   ModelConfig parameters = config.object("rope_parameters");
   ModelConfig scaling = config.has("rope_parameters") ? parameters : config.object("rope_scaling");
   Rope rope;
-  rope.dims = static_cast<int64_t>(static_cast<double>(head_dim) *
-                                   config.number("partial_rotary_factor", parameters.number("partial_rotary_factor", 1.0)));
+  double rotated = config.number("partial_rotary_factor", parameters.number("partial_rotary_factor", 1.0));
+  rope.dims = rotated > 0 && rotated <= 1 ? static_cast<int64_t>(static_cast<double>(head_dim) * rotated) : 0;
   rope.theta = config.number("rope_theta", parameters.number("rope_theta", default_theta));
   rope.max_positions = max_positions;
-  if (rope.dims < 2 || rope.dims > head_dim || rope.dims % 2 != 0 || rope.theta <= 0)
+  if (rope.dims < 2 || rope.dims % 2 != 0 || rope.theta <= 0)
     fail(ErrorKind::corrupt, "{}: {} rotated dimensions of a head of {} with rope_theta {} make no rotary embedding", config.where(),
          rope.dims, head_dim, rope.theta);
   rope.inverse_frequencies = default_frequencies(rope.theta, rope.dims);

@@ -5,15 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
-#include "base/mapped_file.hpp"
+#include "base/json.hpp"
 
 namespace nibble {
 
 namespace {
 
 using nlohmann::json;
-
-constexpr size_t kMaxConfigBytes = 16 << 20;
 
 void require(bool ok, std::string_view field, const auto& value, std::string_view allowed) {
   if (!ok) fail(ErrorKind::invalid_argument, "{} is {}, it must be {}", field, value, allowed);
@@ -91,12 +89,6 @@ const std::map<std::string, Setter>& setters() {
   return all;
 }
 
-json read_json(const std::filesystem::path& path) {
-  json parsed = json::parse(read_file(path, kMaxConfigBytes), nullptr, false);
-  if (!parsed.is_object()) fail(ErrorKind::corrupt, "{}: expected a JSON object", path.string());
-  return parsed;
-}
-
 /// Files carry fields of other tools, and nulls: only what is known and given counts.
 void apply_known_fields(GenerationConfig& config, const json& fields, const std::filesystem::path& path) {
   for (const auto& [field, value] : fields.items()) {
@@ -134,16 +126,16 @@ void GenerationConfig::validate() const {
 GenerationConfig load_generation_config(const std::filesystem::path& directory) {
   GenerationConfig config;
   auto own = directory / "generation_config.json", model = directory / "config.json";
-  if (std::filesystem::exists(own)) apply_known_fields(config, read_json(own), own);
+  if (std::filesystem::exists(own)) apply_known_fields(config, read_json_object(own), own);
   if (config.eos_token_ids.empty() && std::filesystem::exists(model)) {
-    json fields = read_json(model);
+    json fields = read_json_object(model);
     if (fields.contains("eos_token_id")) apply_known_fields(config, json{{"eos_token_id", fields["eos_token_id"]}}, model);
   }
   return config;
 }
 
 GenerationConfig with_json_fields(GenerationConfig config, std::string_view json_object) {
-  json fields = json::parse(json_object, nullptr, false);
+  json fields = parse_json(json_object, "generation config");
   if (!fields.is_object())
     fail(ErrorKind::invalid_argument, "generation config: expected a JSON object, got {}", json_object.substr(0, 80));
   for (const auto& [field, value] : fields.items()) {

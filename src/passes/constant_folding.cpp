@@ -71,6 +71,7 @@ class Folder {
     auto uses = value.node->uses(value.index);
     if (std::none_of(uses.begin(), uses.end(), [&](const auto& use) { return !folded_.count(use.node); })) return;
     Node& constant = graph.add_constant(std::move(tensor), value.node->name());
+    constant.output_info().names = value.node->output_info(value.index).names;
     for (const auto& use : uses)
       if (!folded_.count(use.node)) use.node->set_input(use.input, constant.output());
   }

@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "base/fail.hpp"
-#include "base/mapped_file.hpp"
+#include "base/json.hpp"
 #include "pipeline/model_loader.hpp"
 
 namespace nibble {
@@ -100,8 +100,7 @@ class WeightTable {
 void read_config(ModelInfo& info, const std::filesystem::path& directory) {
   auto path = directory / "config.json";
   if (!std::filesystem::exists(path)) return;
-  auto json = nlohmann::json::parse(read_file(path, 16 << 20), nullptr, false);
-  if (!json.is_object()) return;
+  nlohmann::json json = read_json_object(path);
   if (json.contains("model_type") && json["model_type"].is_string()) info.architecture = json["model_type"];
   for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
                           "vocab_size", "max_position_embeddings", "sliding_window"})

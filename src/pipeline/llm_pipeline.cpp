@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "base/fail.hpp"
-#include "base/mapped_file.hpp"
+#include "base/json.hpp"
 #include "generate/scheduler.hpp"
 #include "pipeline/model_loader.hpp"
 
@@ -56,10 +56,9 @@ std::optional<Tokenizer> load_tokenizer(const fs::path& directory) {
 size_t context_length(const fs::path& directory) {
   auto path = directory / "config.json";
   if (!fs::exists(path)) return GenerationConfig::kUnlimited;
-  auto json = nlohmann::json::parse(read_file(path, 16 << 20), nullptr, false);
-  if (!json.is_object() || !json.contains("max_position_embeddings") || !json["max_position_embeddings"].is_number_unsigned())
-    return GenerationConfig::kUnlimited;
-  return json["max_position_embeddings"].get<size_t>();
+  nlohmann::json json = read_json_object(path);
+  auto length = json.find("max_position_embeddings");
+  return length != json.end() && length->is_number_unsigned() ? length->get<size_t>() : GenerationConfig::kUnlimited;
 }
 
 /// A request with everything about it that is known before the model runs.
@@ -90,7 +89,7 @@ struct LLMPipeline::Impl {
 
   std::string render(const ChatHistory& history, bool add_generation_prompt) const {
     if (!chat_template) fail(ErrorKind::not_found, "the model has no chat template: give a prompt instead of a conversation");
-    nlohmann::json fields{{"messages", nlohmann::json::parse(history.to_json())}, {"add_generation_prompt", add_generation_prompt}};
+    nlohmann::json fields{{"messages", parse_json(history.to_json(), "chat history")}, {"add_generation_prompt", add_generation_prompt}};
     if (tokenizer) {
       fields["bos_token"] = tokenizer->bos_token();
       fields["eos_token"] = tokenizer->eos_token();

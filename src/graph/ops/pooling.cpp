@@ -160,7 +160,7 @@ void evaluate_avg_pool(EvalContext& context) {
 /// Places count from the first element of the dimensions `axis` and up.
 size_t place_period(const Node& node, const Shape& data) {
   size_t axis = normalize_axis(node.attributes().get_int("axis", 0), data.size());
-  return element_count(Shape(data.begin() + static_cast<std::ptrdiff_t>(axis), data.end()));
+  return std::max<size_t>(1, element_count(Shape(data.begin() + static_cast<std::ptrdiff_t>(axis), data.end())));
 }
 
 void evaluate_max_pool(EvalContext& context) {
