@@ -1,0 +1,94 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nibble {
+
+/// The messages of a conversation in their order. As a standard container: one thread may change it, or many may read it.
+/// A message is a JSON object with at least a "role"; what else it holds (content, tool_calls ...) is up to the template.
+class ChatHistory {
+ public:
+  /// From the JSON text of an array of messages. Throws Error{invalid_argument} for anything else.
+  static ChatHistory from_json(std::string_view messages);
+
+  /// Adds {"role": role, "content": content}. Both are UTF-8; throws Error{invalid_argument} otherwise.
+  void add(std::string_view role, std::string_view content);
+  /// Adds a message from its JSON text. Throws Error{invalid_argument} for what is not an object with a "role".
+  void add_json(std::string_view message);
+  /// Drops the last message. Throws Error{invalid_argument} when there is none.
+  void pop_back();
+  void clear() { messages_.clear(); }
+
+  size_t size() const { return messages_.size(); }
+  bool empty() const { return messages_.empty(); }
+  /// The JSON text of one message.
+  const std::string& operator[](size_t index) const { return messages_[index]; }
+  /// The JSON text of the array of messages.
+  std::string to_json() const;
+
+ private:
+  std::vector<std::string> messages_;
+};
+
+/// Options of a rendering. The limits are there because templates come with models from strangers: they bound time and memory.
+struct ChatRenderOptions {
+  /// What the template's strftime_now() sees; year, month, day and time of day count. Absent: the local time.
+  std::optional<std::tm> now;
+  /// Leaves the last message open for the model to go on with it, instead of ending it: the output stops inside it.
+  bool continue_final_message = false;
+  uint64_t max_steps = 50'000'000;                       ///< evaluations; tens of millions take seconds
+  size_t max_output_bytes = size_t{64} << 20;            ///< also of any string in between
+  size_t max_memory_bytes = size_t{512} << 20;           ///< of all values
+};
+
+/// A range of code points, end exclusive.
+struct CharacterRange {
+  size_t begin = 0, end = 0;
+};
+
+/// A rendered chat.
+struct RenderedChat {
+  std::string text;                        ///< UTF-8
+  std::vector<CharacterRange> generation;  ///< what {% generation %} blocks made: the assistant's own words, for training
+};
+
+/// A chat template in the Jinja dialect of Hugging Face models, rendered exactly as transformers does (docs/chat-templates.md).
+/// Immutable and thread-safe; copies share the compiled template.
+class ChatTemplate {
+ public:
+  /// Compiles the template. `name` stands in messages. Throws Error{corrupt} with the line for what is not a valid template.
+  explicit ChatTemplate(std::string source, std::string name = "chat_template");
+
+  /// Renders `context`, the JSON text of an object whose members are the template's variables: "messages", "tools",
+  /// "documents", "add_generation_prompt", "bos_token", "eos_token" and whatever else the template knows. As in transformers,
+  /// absent "tools" and "documents" are none and an absent "add_generation_prompt" is false.
+  /// Throws Error{invalid_argument} with the template's own words where it calls raise_exception(), and with the line for
+  /// anything else that goes wrong in it; Error{exhausted} beyond the limits.
+  std::string render(std::string_view context, const ChatRenderOptions& options = {}) const;
+  /// The same for the messages of a history; `variables` is the JSON text of an object with all other variables.
+  std::string render(const ChatHistory& history, std::string_view variables = "{}", const ChatRenderOptions& options = {}) const;
+  /// The same with the ranges of the generation blocks; with continue_final_message they may reach beyond the text.
+  RenderedChat render_tracked(std::string_view context, const ChatRenderOptions& options = {}) const;
+
+  const std::string& source() const;
+
+ private:
+  struct Compiled;
+  std::shared_ptr<const Compiled> compiled_;
+};
+
+/// The chat template of a model directory, or nothing when it has none of that name. In the order of transformers:
+/// chat_template.jinja (with others in additional_chat_templates/NAME.jinja), chat_template.json, then "chat_template" of
+/// tokenizer_config.json, which is a text or a list of {"name", "template"}; a single template is named "default", the other
+/// usual name is "tool_use". Throws Error{corrupt} for files that are not what they should be.
+std::optional<ChatTemplate> load_chat_template(const std::filesystem::path& directory, std::string_view name = "default");
+
+}  // namespace nibble

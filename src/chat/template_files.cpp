@@ -1,0 +1,81 @@
+#include <nlohmann/json.hpp>
+
+#include "base/fail.hpp"
+#include "base/mapped_file.hpp"
+#include "chat/jinja/template.hpp"
+#include "nibble/chat.hpp"
+
+namespace nibble {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+/// The file's JSON object. Only members of the top level count, and nothing of them below depth 8.
+json read_object(const fs::path& path) {
+  constexpr size_t longest = size_t{256} << 20;  // tokenizer_config.json may list very many added tokens
+  constexpr int deepest = 100;
+  const std::string text = read_file(path, longest);
+  auto bounded = [&](int depth, json::parse_event_t, json&) {
+    if (depth > deepest) fail(ErrorKind::corrupt, "{}: nested too deeply", path.string());
+    return true;
+  };
+  try {
+    json object = json::parse(text, bounded);
+    if (!object.is_object()) fail(ErrorKind::corrupt, "{}: not a JSON object", path.string());
+    return object;
+  } catch (const json::exception& error) {
+    fail(ErrorKind::corrupt, "{}: {}", path.string(), error.what());
+  }
+}
+
+/// The template called `name` of an entry "chat_template": a text, or a list of {"name", "template"}.
+std::optional<std::string> template_of(const json& entry, std::string_view name, const fs::path& path) {
+  if (entry.is_null()) return std::nullopt;
+  if (entry.is_string()) return name == "default" ? std::optional(entry.get<std::string>()) : std::nullopt;
+  if (!entry.is_array()) fail(ErrorKind::corrupt, "{}: /chat_template is neither a text nor a list of templates", path.string());
+  for (const json& item : entry) {
+    if (!item.is_object() || !item.contains("name") || !item["name"].is_string() || !item.contains("template") || !item["template"].is_string())
+      fail(ErrorKind::corrupt, "{}: an entry of /chat_template has no name and template", path.string());
+    if (item["name"].get<std::string>() == name) return item["template"].get<std::string>();
+  }
+  return std::nullopt;
+}
+
+std::optional<ChatTemplate> from_json_file(const fs::path& path, std::string_view name) {
+  if (!fs::is_regular_file(path)) return std::nullopt;
+  const json object = read_object(path);
+  const auto entry = object.find("chat_template");
+  if (entry == object.end()) return std::nullopt;
+  auto source = template_of(*entry, name, path);
+  if (!source) return std::nullopt;
+  return ChatTemplate(std::move(*source), path.string());
+}
+
+ChatTemplate from_jinja_file(const fs::path& path) {
+  return ChatTemplate(read_file(path, jinja::Template::longest_source), path.string());
+}
+
+/// Names become parts of paths, so they must be plain ones.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::optional<ChatTemplate> load_chat_template(const fs::path& directory, std::string_view name) {
+  if (!is_plain_name(name)) fail(ErrorKind::invalid_argument, "'{}' is not a name of a chat template", name);
+  const fs::path file = directory / "chat_template.jinja", others = directory / "additional_chat_templates";
+  // Template files win over entries of any name in the configuration.
+  if (fs::is_regular_file(file) || fs::is_directory(others)) {
+    const fs::path wanted = name == "default" ? file : others / (std::string(name) + ".jinja");
+    if (fs::is_regular_file(wanted)) return from_jinja_file(wanted);
+    if (fs::is_regular_file(file)) return std::nullopt;
+  }
+  for (const char* config : {"chat_template.json", "tokenizer_config.json"})
+    if (auto found = from_json_file(directory / config, name)) return found;
+  return std::nullopt;
+}
+
+}  // namespace nibble
