@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Export and 4-bit compression of a 1.1-billion-parameter model: nibble beside optimum-cli. Options go to measure.py.
+# BENCH_PYTHON=... takes a Python that has bench/requirements.txt already instead of making build/bench-venv.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+venv=build/bench-venv
+
+make_venv() {
+  cmp -s bench/requirements.txt "$venv/made-from.txt" && return
+  echo "making $venv with optimum-intel, NNCF and torch (once)"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+  cp bench/requirements.txt "$venv/made-from.txt"
+}
+
+if [ -z "${BENCH_PYTHON:-}" ]; then
+  make_venv
+  BENCH_PYTHON=$venv/bin/python
+fi
+exec "$BENCH_PYTHON" -B bench/export/measure.py "$@"

@@ -1,0 +1,75 @@
+#include "tokenizer/character_map.hpp"
+
+#include "base/fail.hpp"
+#include "tokenizer/utf8.hpp"
+
+namespace nibble::tokenizer {
+namespace {
+
+uint32_t read_u32(std::string_view bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value |= static_cast<uint32_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
+  return value;
+}
+
+// The fields of a Darts unit.
+bool has_leaf(uint32_t unit) { return (unit >> 8 & 1) != 0; }
+uint32_t leaf_value(uint32_t unit) { return unit & 0x7FFFFFFF; }
+uint32_t label(uint32_t unit) { return unit & 0x800000FF; }
+uint32_t child_offset(uint32_t unit) { return (unit >> 10) << ((unit & 0x200) >> 6); }
+
+int base64_digit(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+}  // namespace
+
+CharacterMap::CharacterMap(std::string_view bytes, const std::string& place) {
+  if (bytes.size() < 4) fail(ErrorKind::corrupt, "{}: a character map of {} bytes", place, bytes.size());
+  const size_t trie_size = read_u32(bytes, 0);
+  if (trie_size < 4 || trie_size % 4 != 0 || trie_size > bytes.size() - 4) {
+    fail(ErrorKind::corrupt, "{}: the character map says {} bytes of trie, it has {}", place, trie_size, bytes.size() - 4);
+  }
+  for (size_t at = 4; at < 4 + trie_size; at += 4) units_.push_back(read_u32(bytes, at));
+  replacements_ = bytes.substr(4 + trie_size);
+  if (!is_valid_utf8(replacements_)) fail(ErrorKind::corrupt, "{}: the character map's replacements are not UTF-8", place);
+}
+
+std::optional<std::string_view> CharacterMap::find(std::string_view text) const {
+  size_t node = child_offset(units_[0]);
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte == 0) return std::nullopt;
+    node ^= byte;
+    if (node >= units_.size() || label(units_[node]) != byte) return std::nullopt;
+    const uint32_t unit = units_[node];
+    node ^= child_offset(unit);
+    if (!has_leaf(unit)) continue;
+    const size_t begin = node < units_.size() ? leaf_value(units_[node]) : replacements_.size();
+    if (begin >= replacements_.size() || is_continuation_byte(replacements_[begin])) return std::nullopt;
+    return std::string_view(replacements_).substr(begin, replacements_.find('\0', begin) - begin);
+  }
+  return std::nullopt;
+}
+
+std::string decode_base64(std::string_view text, const std::string& place) {
+  std::string bytes;
+  uint32_t bits = 0;
+  int count = 0;
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  for (char c : text) {
+    const int digit = base64_digit(c);
+    if (digit < 0) fail(ErrorKind::corrupt, "{}: not base64", place);
+    bits = bits << 6 | static_cast<uint32_t>(digit);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>(bits >> count & 0xFF));
+  }
+  return bytes;
+}
+
+}  // namespace nibble::tokenizer

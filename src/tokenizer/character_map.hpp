@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nibble::tokenizer {
+
+/// sentencepiece's precompiled character map: a double-array trie (Darts) from strings to offsets in a blob of NUL-terminated
+/// replacements, stored as u32 size of the trie in bytes, trie, blob. Immutable and thread-safe.
+class CharacterMap {
+ public:
+  /// Throws Error{corrupt} naming `place`.
+  CharacterMap(std::string_view bytes, const std::string& place);
+
+  /// The replacement of the shortest entry that `text` begins with.
+  std::optional<std::string_view> find(std::string_view text) const;
+
+ private:
+  std::vector<uint32_t> units_;
+  std::string replacements_;
+};
+
+/// The bytes of a base64 text; throws Error{corrupt} naming `place`.
+std::string decode_base64(std::string_view text, const std::string& place);
+
+}  // namespace nibble::tokenizer

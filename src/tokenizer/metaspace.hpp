@@ -1,0 +1,17 @@
+#pragma once
+
+#include "tokenizer/json_view.hpp"
+
+namespace nibble::tokenizer {
+
+/// How sentencepiece vocabularies write spaces: `replacement` stands for a space, and may be put before a text's beginning.
+struct Metaspace {
+  enum class Prepend { always, first, never };
+  char32_t replacement = 0x2581;
+  Prepend prepend = Prepend::always;
+  bool split = true;
+};
+
+Metaspace read_metaspace(const JsonView& view);
+
+}  // namespace nibble::tokenizer

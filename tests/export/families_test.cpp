@@ -1,0 +1,150 @@
+#include "export/families.hpp"
+
+#include <fstream>
+
+#include "expect_error.hpp"
+#include "export/checkpoint_graph.hpp"
+#include "nibble/export.hpp"
+#include "scratch_directory.hpp"
+
+namespace nibble {
+
+using test::fails;
+
+namespace {
+
+using nlohmann::json;
+
+DecoderConfig configure(const json& fields) {
+  ModelConfig config(fields, "config.json");
+  return find_family(config).configure(config);
+}
+
+json tiny(std::string_view family, json more = json::object()) {
+  json config{{"model_type", family},     {"hidden_size", 64},      {"num_attention_heads", 4},
+              {"num_key_value_heads", 2}, {"num_hidden_layers", 2}, {"intermediate_size", 96}};
+  config.update(more);
+  return config;
+}
+
+struct FamilyCase {
+  std::string name;
+  json config, expected;
+};
+
+void PrintTo(const FamilyCase& c, std::ostream* out) { *out << c.name; }
+
+std::vector<FamilyCase> family_cases() {
+  std::ifstream file(std::string(NIBBLE_SOURCE_DIR) + "/tests/data/export/families.json");
+  std::vector<FamilyCase> cases;
+  for (const json& c : json::parse(file)) cases.push_back({c["name"], c["config"], c["expected"]});
+  return cases;
+}
+
+/// Families that know no windows leave the list empty.
+std::vector<int64_t> windows_of(const DecoderConfig& c) {
+  return c.windows.empty() ? std::vector<int64_t>(static_cast<size_t>(c.layers), 0) : c.windows;
+}
+
+class FamilyReference : public testing::TestWithParam<FamilyCase> {};
+
+TEST_P(FamilyReference, FillsInWhatTransformersFillsIn) {
+  DecoderConfig c = configure(GetParam().config);
+  json actual{{"vocab", c.vocab},
+              {"hidden", c.hidden},
+              {"intermediate", c.intermediate},
+              {"layers", c.layers},
+              {"heads", c.heads},
+              {"kv_heads", c.kv_heads},
+              {"head_dim", c.head_dim},
+              {"norm_epsilon", c.norm_epsilon},
+              {"activation", c.activation},
+              {"tied_embeddings", c.tied_embeddings},
+              {"rope_theta", c.rope.theta},
+              {"max_positions", c.rope.max_positions},
+              {"windows", windows_of(c)}};
+  EXPECT_EQ(actual, GetParam().expected) << json::diff(GetParam().expected, actual);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, FamilyReference, testing::ValuesIn(family_cases()), [](const auto& test) { return test.param.name; });
+
+TEST(Families, LlamaHasBiasesOnRequest) {
+  DecoderConfig none = configure(tiny("llama"));
+  EXPECT_FALSE(none.qkv_bias || none.output_bias || none.mlp_bias || none.query_key_norm);
+  DecoderConfig attention = configure(tiny("llama", {{"attention_bias", true}}));
+  EXPECT_TRUE(attention.qkv_bias && attention.output_bias && !attention.mlp_bias);
+  DecoderConfig mlp = configure(tiny("llama", {{"mlp_bias", true}}));
+  EXPECT_TRUE(!mlp.qkv_bias && !mlp.output_bias && mlp.mlp_bias);
+}
+
+TEST(Families, MistralHasNoBiases) {
+  DecoderConfig c = configure(tiny("mistral", {{"attention_bias", true}}));
+  EXPECT_FALSE(c.qkv_bias || c.output_bias || c.mlp_bias);
+}
+
+TEST(Families, Qwen2HasBiasesOnQueryKeyAndValueOnly) {
+  DecoderConfig c = configure(tiny("qwen2"));
+  EXPECT_TRUE(c.qkv_bias && !c.output_bias && !c.mlp_bias && !c.query_key_norm);
+}
+
+TEST(Families, Qwen3NormalisesQueryAndKey) {
+  DecoderConfig c = configure(tiny("qwen3"));
+  EXPECT_TRUE(c.query_key_norm && !c.qkv_bias && !c.output_bias);
+  DecoderConfig biased = configure(tiny("qwen3", {{"attention_bias", true}}));
+  EXPECT_TRUE(biased.qkv_bias && biased.output_bias);
+}
+
+TEST(Families, UnknownModelTypeNamesTheKnownOnes) {
+  EXPECT_TRUE(
+      fails(ErrorKind::unsupported, {"config.json", "falcon", "llama", "mistral", "qwen2", "qwen3"}, [] { configure(tiny("falcon")); }));
+}
+
+TEST(Families, SupportedTypesAreThoseThatCanBeConfigured) {
+  EXPECT_THAT(supported_model_types(), testing::IsSupersetOf({"llama", "mistral", "qwen2", "qwen3"}));
+  for (const auto& type : supported_model_types()) EXPECT_EQ(configure(tiny(type)).hidden, 64) << type;
+}
+
+TEST(Families, HeadsMustBeAMultipleOfKeyValueHeads) {
+  for (int64_t kv_heads : {3, 8})
+    EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "4 attention heads", std::to_string(kv_heads)}, [&] {
+      configure(tiny("llama", {{"num_key_value_heads", kv_heads}}));
+    }));
+}
+
+TEST(Families, MoreHeadsThanHiddenElementsAreRejected) {
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "hidden size", "64"}, [] {
+    configure(tiny("llama", {{"num_attention_heads", 128}, {"num_key_value_heads", 128}}));
+  }));
+}
+
+TEST(Families, AbsurdSizesAreRejectedBeforeMemoryIsTaken) {
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "layers"}, [] {
+    configure(tiny("mistral", {{"num_hidden_layers", 2147483648}}));
+  }));
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "head"}, [] { configure(tiny("llama", {{"head_dim", 2147483648}})); }));
+}
+
+TEST(Families, LayerTypesMustCoverAllLayers) {
+  json config = tiny("qwen2", {{"use_sliding_window", true}, {"layer_types", {"sliding_attention"}}});
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "layer_types", "1", "2"}, [&] { configure(config); }));
+}
+
+TEST(Families, UnknownLayerTypeIsUnsupported) {
+  json config = tiny("qwen3", {{"layer_types", {"full_attention", "chunked_attention"}}});
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "layer_types", "chunked_attention"}, [&] { configure(config); }));
+}
+
+TEST(Families, AnyNumberOfFullLayersIsRead) {
+  EXPECT_EQ(configure(tiny("qwen2", {{"use_sliding_window", true}, {"max_window_layers", 1e300}})).windows, (std::vector<int64_t>{0, 0}));
+}
+
+TEST(Families, QuantizedCheckpointsAreRefused) {
+  test::ScratchDirectory directory;
+  json config = tiny("llama", {{"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}}});
+  test::write_text(directory / "config.json", config.dump());
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "gptq", "quantized"},
+                    [&] { build_checkpoint_graph(directory.path(), FloatFormat::stored); }));
+}
+
+}  // namespace
+}  // namespace nibble

@@ -1,0 +1,162 @@
+"""The tiny checkpoints that make_models.py makes: what each one's config.json says and how its weights are stored.
+
+A variant is its family's base config, with the keys of `config` changed, and those of `drop` left out (readers then have to
+know the class defaults of transformers). `store` says how the weights lie on disk:
+
+    dtype    f32, f16, bf16, or mixed (bf16 with norms in f32)
+    layout   safetensors, sharded (safetensors), bin, bin-sharded
+    extras   inv_freq: rotary buffers, as old checkpoints have them; lm_head: the tied output layer stored a second time
+    form     v5: config.json as transformers 5 writes it, one rope_parameters object and dtype
+"""
+
+from dataclasses import dataclass, field
+
+BASE = {
+    "attention_dropout": 0.0, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "hidden_act": "silu", "hidden_size": 64,
+    "initializer_range": 0.02, "intermediate_size": 96, "max_position_embeddings": 128, "num_attention_heads": 4,
+    "num_hidden_layers": 2, "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 10000.0, "tie_word_embeddings": False,
+    "use_cache": True, "vocab_size": 256, "transformers_version": "4.57.6",
+}
+FAMILIES = {
+    "llama": {"architectures": ["LlamaForCausalLM"], "attention_bias": False, "mlp_bias": False, "rope_scaling": None},
+    "mistral": {"architectures": ["MistralForCausalLM"], "head_dim": None, "sliding_window": None},
+    "qwen2": {"architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0, "sliding_window": 64, "use_sliding_window": False,
+              "max_window_layers": 28},
+    "qwen3": {"architectures": ["Qwen3ForCausalLM"], "rope_theta": 1000000.0, "attention_bias": False, "head_dim": 32,
+              "rope_scaling": None, "sliding_window": None, "use_sliding_window": False, "max_window_layers": 28},
+}
+
+
+@dataclass
+class Variant:
+    name: str
+    family: str
+    exercises: str
+    config: dict = field(default_factory=dict)
+    drop: tuple = ()
+    dtype: str = "bf16"
+    layout: str = "safetensors"
+    extras: tuple = ()
+    form: str = "v4"
+    length_dependent: bool = False  # rotary frequencies depend on how long the sequence is: a cached run differs from a full one
+
+
+def longrope(head_dim, **more):
+    half = head_dim // 2
+    short = [round(1.0 + 0.05 * i, 3) for i in range(half)]
+    long = [round(1.0 + 0.9 * i, 3) for i in range(half)]
+    return {"rope_type": "longrope", "short_factor": short, "long_factor": long, **more}
+
+
+def yarn(**more):
+    return {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32, **more}
+
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+
+
+def llama(name, exercises, config=None, **more):
+    return Variant("llama-" + name, "llama", exercises, config or {}, **more)
+
+
+def mistral(name, exercises, config=None, **more):
+    return Variant("mistral-" + name, "mistral", exercises, config or {}, **more)
+
+
+def qwen2(name, exercises, config=None, **more):
+    return Variant("qwen2-" + name, "qwen2", exercises, config or {}, **more)
+
+
+def qwen3(name, exercises, config=None, **more):
+    return Variant("qwen3-" + name, "qwen3", exercises, config or {}, **more)
+
+
+ROPE = [
+    llama("linear-default-theta", "linear scaling, rope_theta left to the class default", {"rope_scaling": {"rope_type": "linear", "factor": 2.5}},
+          drop=("rope_theta",), dtype="f16"),
+    llama("dynamic-short", "dynamic NTK scaling below max_position_embeddings: plain rope",
+          {"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}),
+    llama("dynamic-long", "dynamic NTK scaling beyond max_position_embeddings: the base grows with every token",
+          {"rope_scaling": {"type": "dynamic", "factor": 3.0}, "max_position_embeddings": 16,
+           "num_hidden_layers": 1, "intermediate_size": 64, "vocab_size": 160}, dtype="f32", length_dependent=True),
+    llama("longrope-short", "longrope below original_max_position_embeddings: short factors, cos and sin still scaled",
+          {"rope_scaling": longrope(16), "original_max_position_embeddings": 64}),
+    llama("longrope-long", "longrope beyond original_max_position_embeddings: long factors for the prompt, short ones for the batch",
+          {"rope_scaling": longrope(16), "original_max_position_embeddings": 16, "vocab_size": 224}, dtype="f16", length_dependent=True),
+    llama("longrope-crossing", "longrope, original_max_position_embeddings crossed while the answer grows; attention_factor given",
+          {"rope_scaling": longrope(16, attention_factor=1.25), "original_max_position_embeddings": 32}, dtype="f32", length_dependent=True),
+    llama("longrope-factor", "longrope without original_max_position_embeddings: scaled by factor, limit is max_position_embeddings",
+          {"rope_scaling": longrope(16, factor=4.0)}),
+    llama("llama3-theta", "llama3 rope scaling with other bounds, rope_theta an integer in the file, eos_token_id a list",
+          {"rope_scaling": {**LLAMA3, "factor": 32.0, "low_freq_factor": 2.0, "high_freq_factor": 8.0}, "rope_theta": 500000,
+           "eos_token_id": [2, 3]}),
+    llama("yarn-attention-factor", "yarn with an explicit attention_factor", {"rope_scaling": yarn(attention_factor=0.8)}),
+    llama("yarn-mscale", "yarn, attention factor from mscale over mscale_all_dim", {"rope_scaling": yarn(mscale=0.707, mscale_all_dim=1.4)}),
+    llama("yarn-mscale-half", "yarn, mscale without mscale_all_dim is ignored", {"rope_scaling": yarn(mscale=2.0)}, dtype="f16"),
+    llama("yarn-no-truncate", "yarn, truncate false: the correction range is not rounded; own beta_fast and beta_slow",
+          {"rope_scaling": yarn(truncate=False, beta_fast=4.0, beta_slow=0.5)}, dtype="f32"),
+    llama("yarn-no-original", "yarn without original_max_position_embeddings: max_position_embeddings counts",
+          {"rope_scaling": {"type": "yarn", "factor": 8.0}, "max_position_embeddings": 32}),
+    llama("yarn-v5", "yarn in the config form of transformers 5, tied", {"rope_scaling": yarn(), "rope_theta": 50000.0, "tie_word_embeddings": True},
+          form="v5"),
+    llama("default-v5", "rope_parameters of type default with their own theta", {"rope_theta": 700000.0}, form="v5", drop=("num_key_value_heads",)),
+    mistral("yarn", "rope scaling in a family whose config class does not name it", {"rope_scaling": yarn(beta_slow=0.25), "head_dim": 16}),
+    qwen2("yarn", "yarn as published for qwen2.5 (type, no attention factor)",
+          {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}}),
+]
+
+SHAPES = [
+    llama("mqa", "one key/value head, head size 24, hidden 96", {"hidden_size": 96, "num_key_value_heads": 1, "head_dim": 24}),
+    llama("mqa-head-dim", "one key/value head, six heads of 40 over hidden 64", {"num_attention_heads": 6, "num_key_value_heads": 1, "head_dim": 40}),
+    llama("gqa3", "three heads to one key/value head, hidden 96, three layers, odd vocabulary",
+          {"hidden_size": 96, "num_attention_heads": 6, "num_hidden_layers": 3, "vocab_size": 251}, dtype="f16"),
+    llama("odd-sizes", "odd vocabulary, odd feed-forward width, hidden 88, one layer, both biases",
+          {"vocab_size": 263, "intermediate_size": 75, "hidden_size": 88, "num_hidden_layers": 1, "num_key_value_heads": 4,
+           "attention_bias": True, "mlp_bias": True}, dtype="f32"),
+    llama("attention-bias-tied", "biases in attention only, tied embeddings", {"attention_bias": True, "tie_word_embeddings": True}),
+    llama("mlp-bias", "biases in the feed-forward only", {"mlp_bias": True}, dtype="f16"),
+    llama("gelu", "exact gelu, eps 1e-5", {"hidden_act": "gelu", "rms_norm_eps": 1e-5}),
+    llama("gelu-tanh", "gelu_pytorch_tanh", {"hidden_act": "gelu_pytorch_tanh"}),
+    llama("gelu-new", "gelu_new, the other name of the tanh form", {"hidden_act": "gelu_new"}, dtype="f32"),
+    llama("relu", "relu, a large eps", {"hidden_act": "relu", "rms_norm_eps": 0.05}),
+    llama("partial-config", "head_dim, num_key_value_heads, rope_theta, rms_norm_eps, hidden_act, biases and torch_dtype are not in config.json",
+          {"num_key_value_heads": 4},
+          drop=("head_dim", "num_key_value_heads", "rope_theta", "rope_scaling", "rms_norm_eps", "hidden_act", "attention_bias", "mlp_bias",
+                "tie_word_embeddings", "torch_dtype", "max_position_embeddings", "attention_dropout", "use_cache", "transformers_version"),
+          dtype="f16"),
+    llama("null-config", "num_key_value_heads, head_dim and rope_scaling are null", {"num_key_value_heads": None, "head_dim": None}),
+    qwen3("untied", "untied, eight heads of 16, two key/value heads, odd vocabulary",
+          {"num_attention_heads": 8, "head_dim": 16, "vocab_size": 271}, dtype="f16"),
+    qwen3("attention-bias", "biases on q, k, v and o beside the norms of q and k", {"attention_bias": True, "tie_word_embeddings": True}),
+    qwen3("class-defaults", "head_dim (128) and the sliding keys are not in config.json", {"num_attention_heads": 2, "num_key_value_heads": 1},
+          drop=("head_dim", "sliding_window", "use_sliding_window", "max_window_layers", "tie_word_embeddings", "attention_bias", "rope_scaling")),
+    qwen2("class-defaults", "num_key_value_heads is not in config.json: 32, not the number of heads of some other class",
+          {"hidden_size": 128, "num_attention_heads": 32, "intermediate_size": 64, "num_key_value_heads": 32, "num_hidden_layers": 1},
+          drop=("num_key_value_heads", "sliding_window", "use_sliding_window", "max_window_layers")),
+    mistral("class-defaults", "num_key_value_heads (8), sliding_window (4096) and head_dim are not in config.json",
+            {"num_attention_heads": 16, "num_key_value_heads": 8}, drop=("num_key_value_heads", "sliding_window", "head_dim", "rope_theta")),
+    mistral("head-dim", "head_dim explicit and not hidden / heads, no sliding window", {"head_dim": 32, "hidden_size": 96}),
+]
+
+WINDOWS = [
+    mistral("window-larger", "a sliding window larger than any sequence, sharded", {"sliding_window": 4096}, dtype="f16", layout="sharded"),
+    mistral("window-tied", "sliding window 10, tied, one key/value head", {"sliding_window": 10, "tie_word_embeddings": True, "num_key_value_heads": 1}),
+    qwen2("window-all", "max_window_layers 0: every layer slides", {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 0}),
+    qwen2("window-off", "a short sliding_window that use_sliding_window false switches off", {"sliding_window": 4, "max_window_layers": 0}, dtype="f16"),
+    qwen2("layer-types", "layer_types decide, against max_window_layers",
+          {"use_sliding_window": True, "sliding_window": 7, "num_hidden_layers": 3, "max_window_layers": 3,
+           "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}, dtype="f32"),
+    qwen3("sliding", "the second layer slides, untied", {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}),
+    qwen3("layer-types", "the first layer slides by layer_types, the second does not",
+          {"use_sliding_window": True, "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]}, dtype="f16"),
+]
+
+STORES = [
+    llama("bin-sharded-tied", "pytorch_model.bin in shards, the tied output layer a second view of the same storage", {"tie_word_embeddings": True},
+          dtype="f16", layout="bin-sharded", extras=("lm_head",)),
+    llama("inv-freq", "rotary buffers in the file, as checkpoints of 2023 have them", {}, dtype="f16", layout="bin", extras=("inv_freq",)),
+    llama("tied-twice", "tied embeddings with lm_head.weight in the file as well", {"tie_word_embeddings": True}, extras=("lm_head",)),
+    llama("mixed-types", "bfloat16 with norms in float32, llama3 rope", {"rope_scaling": LLAMA3}, dtype="mixed", layout="sharded"),
+]
+
+VARIANTS = ROPE + SHAPES + WINDOWS + STORES
