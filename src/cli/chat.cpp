@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <iostream>
 
 #include "cli/generation_options.hpp"
@@ -38,15 +39,23 @@ class Conversation {
 
   /// A line, or nothing at the end of the input. An interrupt at the prompt only drops the line.
   std::optional<std::string> read_line(const char* prompt) {
-    for (;;) {
+    take_interrupt();
+    while (!ended_) {
       if (interactive_) print(prompt);
       std::string line;
-      if (std::getline(std::cin, line)) return line;
-      if (!take_interrupt()) return std::nullopt;
-      std::cin.clear();
-      clearerr(stdin);
+      if (read_until_newline(line)) return line;
+      if (!take_interrupt()) break;
+      std::clearerr(stdin);
       print("\n(Ctrl-D or /exit to leave)\n");
     }
+    return std::nullopt;
+  }
+
+  /// False at the end of the input and after an interrupt. C streams, because those of C++ read on after an interrupt.
+  static bool read_until_newline(std::string& line) {
+    int c;
+    while ((c = std::getc(stdin)) != EOF && c != '\n') line += static_cast<char>(c);
+    return c == '\n' || (!line.empty() && std::feof(stdin));
   }
 
   std::optional<std::string> read_message() {
@@ -82,7 +91,7 @@ class Conversation {
     else if (message == "/stats")
       print_stats();
     else if (message == "/exit" || message == "/quit" || message == "/bye")
-      std::cin.setstate(std::ios::eofbit | std::ios::failbit);
+      ended_ = true;
     else if (message.starts_with("/system "))
       system_ = message.substr(8), restart();
     else
@@ -117,6 +126,7 @@ class Conversation {
   GenerationConfig config_;
   std::string system_;
   bool interactive_;
+  bool ended_ = false;
   ChatHistory history_;
   PerfMetrics metrics_;
 };

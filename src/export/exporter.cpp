@@ -144,6 +144,18 @@ std::string describe_compression(const WeightCompression& options) {
   return text;
 }
 
+/// Weights of the checkpoint only: the rotary frequencies are a candidate of the compression too.
+std::map<std::string, uint64_t> layers_by_precision(const CompressionReport& report) {
+  std::map<std::string, uint64_t> layers;
+  for (const auto& weight : report.weights) {
+    if (weight.config)
+      ++layers[std::string(to_string(weight.config->mode))];
+    else if (weight.name.starts_with("self."))
+      ++layers["float"];
+  }
+  return layers;
+}
+
 }  // namespace
 
 std::vector<std::string> supported_model_types() {
@@ -170,7 +182,7 @@ ExportReport export_model(const fs::path& model, const fs::path& output, const E
   report.format = format.description;
   if (format.compression) {
     CompressionReport compressed = compress_weights(graph, *format.compression, context, progress);
-    for (const auto& weight : compressed.weights) ++report.layers[weight.config ? std::string(to_string(weight.config->mode)) : "float"];
+    report.layers = layers_by_precision(compressed);
     report.format = describe_compression(*format.compression);
   }
   write_runtime_info(graph, format.compression.has_value());

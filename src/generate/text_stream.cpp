@@ -24,7 +24,11 @@ void TextStream::find_stop(size_t search_from) {
     if (at != std::string::npos) stop_at_ = std::min(at, stop_at_.value_or(at));
   }
   if (!stop_at_) return;
-  tokens_before_stop_ = static_cast<size_t>(std::upper_bound(piece_ends_.begin(), piece_ends_.end(), *stop_at_) - piece_ends_.begin());
+  // Tokens without text right before the stop string are not kept: they may be the first bytes of its first character.
+  auto beyond = std::upper_bound(piece_ends_.begin(), piece_ends_.end(), *stop_at_);
+  size_t kept_text = beyond == piece_ends_.begin() ? 0 : beyond[-1];
+  auto last_kept = std::lower_bound(piece_ends_.begin(), beyond, kept_text);
+  tokens_before_stop_ = kept_text == 0 ? 0 : static_cast<size_t>(last_kept - piece_ends_.begin()) + 1;
 }
 
 /// End of the last piece that no stop string can still claim.

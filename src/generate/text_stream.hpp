@@ -16,7 +16,7 @@ class TextStream {
 
   /// Takes the next token. True when a stop string is complete.
   bool put(int64_t id);
-  /// Number of tokens before the one in which the found stop string starts.
+  /// Number of tokens whose text lies wholly before the found stop string.
   size_t tokens_before_stop() const { return tokens_before_stop_; }
   /// Text that may be shown now; each character is returned once. Before the end, whole pieces only.
   std::string take();

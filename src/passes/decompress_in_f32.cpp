@@ -1,6 +1,7 @@
 #include "passes/decompress_in_f32.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "passes/constant_folding.hpp"
@@ -9,76 +10,94 @@ namespace nibble {
 
 namespace {
 
-using NodeSet = std::unordered_set<const Node*>;
-
-bool is_arithmetic(const Node& node) { return node.is("Multiply") || node.is("Subtract"); }
+bool is_half_arithmetic(const Node& node) {
+  return (node.is("Multiply") || node.is("Subtract")) && node.output_info().type == ElementType::f16;
+}
 
 bool is_table_of_gather(const Node::Use& use) { return use.node->is("Gather") && use.input == 0; }
 
-Value convert_to(Graph& graph, Value value, ElementType type) {
-  return graph.add("Convert", {value}, {{"destination_type", std::string(to_string(type))}}).output();
+/// The mark of a Convert to f32 that OpenVINO keeps when it folds what is before it.
+bool is_marked_decompression(const Node& node) {
+  auto is_mark = [](const auto& entry) { return entry.first == "name" && entry.second == "decompression"; };
+  const auto& info = node.rt_info();
+  return node.is("Convert") && std::any_of(info.begin(), info.end(), [&](const RtAttribute& attribute) {
+           return std::any_of(attribute.begin(), attribute.end(), is_mark);
+         });
 }
 
-/// The value before its rounding to f16, where that is all its producer does.
-Value in_f32(Graph& graph, Value value) {
-  if (value.type() == ElementType::f32) return value;
-  const Node& producer = *value.node;
-  bool exact = producer.is("Convert") && producer.input(0).type() != ElementType::f32;
-  return convert_to(graph, exact ? producer.input(0) : value, ElementType::f32);
-}
-
-/// The nodes whose results only become weights of MatMul and tables of Gather layers: what a device can keep compressed.
-NodeSet weights_of_layers(const std::vector<Node*>& chain) {
-  NodeSet found;
-  for (auto node = chain.rbegin(); node != chain.rend(); ++node) {
-    auto uses = (*node)->uses();
-    bool only_layers = std::all_of(uses.begin(), uses.end(), [&](const Node::Use& use) {
-      bool passes_on = use.node->is("Convert") || use.node->is("Reshape");
-      return use.node->is("MatMul") || is_table_of_gather(use) || (passes_on && found.count(use.node));
-    });
-    if (only_layers) found.insert(*node);
-  }
-  return found;
-}
-
-class Retyping {
+/// Gives the readers of decompressed weights an f32 copy of the chain that computes them, where OpenVINO computes in f32.
+class Decompressor {
  public:
-  explicit Retyping(Graph& graph)
-      : graph_(graph), nodes_(constant_subgraph(graph)), chain_(nodes_.begin(), nodes_.end()), weights_(weights_of_layers(nodes_)) {}
+  explicit Decompressor(Graph& graph) : graph_(graph), chain_(constant_subgraph(graph)), in_chain_(chain_.begin(), chain_.end()) {}
 
   void run() {
-    for (Node* node : nodes_) {
-      ElementType before = node->output_info().type;
-      bool in_half = is_arithmetic(*node) && before == ElementType::f16;
-      if (in_half)
-        for (size_t i = 0; i < node->input_count(); ++i) node->set_input(i, in_f32(graph_, node->input(i)));
-      node->infer();
-      bool continues = std::any_of(node->inputs().begin(), node->inputs().end(), [&](Value v) { return exact_.count(v.node) > 0; });
-      if (!in_half && !continues) continue;
-      exact_.insert(node);
-      round_for_readers(*node, before);
-    }
+    for (Node* node : chain_) note_codes(*node);
+    for (auto node = chain_.rbegin(); node != chain_.rend(); ++node) note_readers(**node);
+    for (Node* node : chain_) copy(*node);
+    for (Node* node : chain_)
+      if (copies_.count(node)) redirect_readers(*node);
+    if (!copies_.empty()) graph_.remove_unused();
   }
 
  private:
-  void round_for_readers(Node& node, ElementType before) {
-    for (const auto& use : node.uses()) {
-      if (chain_.count(use.node)) continue;
-      bool takes_exact = before != ElementType::f16 && (weights_.count(&node) || is_table_of_gather(use));
-      if (takes_exact || !is_float(before)) continue;
-      Value rounded = convert_to(graph_, node.output(), ElementType::f16);
-      use.node->set_input(use.input, before == ElementType::f16 ? rounded : convert_to(graph_, rounded, before));
-    }
+  void note_codes(const Node& node) {
+    const Node* from = node.input(0).node;
+    auto known = codes_.find(from);
+    codes_[&node] = known != codes_.end() ? known->second : from->output_info().type;
+  }
+
+  /// Integer tables stay compressed: Gather decompresses the rows that it looks up.
+  bool is_compressed_table(const Node& node, const Node::Use& use) const { return is_table_of_gather(use) && is_integer(codes_.at(&node)); }
+
+  void note_readers(const Node& node) {
+    auto uses = node.uses();
+    bool stays = std::all_of(uses.begin(), uses.end(), [&](const Node::Use& use) {
+      bool passes_on = use.node->is("Convert") || use.node->is("Reshape") || use.node->is("Transpose");
+      return use.node->is("MatMul") || is_compressed_table(node, use) || (passes_on && stays_compressed_.count(use.node));
+    });
+    if (stays) stays_compressed_.insert(&node);
+  }
+
+  Value as_f32(Value value) { return graph_.add("Convert", {value}, {{"destination_type", "f32"}}).output(); }
+
+  Value input_in_f32(Value value) {
+    auto copied = copies_.find(value.node);
+    if (copied != copies_.end()) return copied->second->output(value.index);
+    if (value.type() != ElementType::f16) return value;
+    bool widened = value.node->is("Convert") && value.node->input(0).type() != ElementType::f32;
+    return as_f32(widened ? value.node->input(0) : value);
+  }
+
+  void copy(const Node& node) {
+    bool continues = std::any_of(node.inputs().begin(), node.inputs().end(), [&](Value v) { return copies_.count(v.node) > 0; });
+    if (!is_half_arithmetic(node) && !(continues && is_float(node.output_info().type))) return;
+    std::vector<Value> inputs;
+    for (Value input : node.inputs()) inputs.push_back(input_in_f32(input));
+    copies_[&node] = &graph_.add(node.type(), inputs, node.attributes(), node.name() + "/f32", node.opset());
+  }
+
+  void redirect_readers(Node& node) {
+    bool folded = is_marked_decompression(node) && !stays_compressed_.count(&node);
+    for (size_t i = 0; i < node.output_count(); ++i)
+      for (const auto& use : node.uses(i))
+        if (!in_chain_.count(use.node) && (!folded || is_compressed_table(node, use))) redirect(use, {&node, i});
+  }
+
+  void redirect(const Node::Use& use, Value from) {
+    Value exact = copies_.at(from.node)->output(from.index);
+    Attributes type{{"destination_type", std::string(to_string(from.type()))}};
+    use.node->set_input(use.input, exact.type() == from.type() ? exact : graph_.add("Convert", {exact}, type).output());
   }
 
   Graph& graph_;
-  std::vector<Node*> nodes_;
-  NodeSet chain_, weights_;
-  NodeSet exact_;  // results that f16 arithmetic would have rounded
+  std::vector<Node*> chain_;
+  std::unordered_set<const Node*> in_chain_, stays_compressed_;
+  std::unordered_map<const Node*, ElementType> codes_;  // what a chain starts from
+  std::unordered_map<const Node*, Node*> copies_;
 };
 
 }  // namespace
 
-void decompress_in_f32(Graph& graph) { Retyping(graph).run(); }
+void decompress_in_f32(Graph& graph) { Decompressor(graph).run(); }
 
 }  // namespace nibble

@@ -24,16 +24,22 @@ bool passes_weights(const Node& node) {
 }
 
 /// The constants that a weight is made of: codes, scales, zero points. Empty where something else flows in.
-std::vector<const Node*> weight_constants(const Node* node) {
-  if (node->is("Constant")) return {node};
-  if (!passes_weights(*node)) return {};
-  std::vector<const Node*> found;
-  for (Value input : node->inputs()) {
-    auto part = weight_constants(input.node);
-    if (part.empty()) return {};
-    found.insert(found.end(), part.begin(), part.end());
+std::vector<const Node*> weight_constants(const Node* source) {
+  constexpr size_t kMaxNodes = 64;  // a decompression has about ten
+  std::vector<const Node*> constants, open{source};
+  std::unordered_set<const Node*> seen{source};
+  while (!open.empty()) {
+    const Node* node = open.back();
+    open.pop_back();
+    if (node->is("Constant")) {
+      constants.push_back(node);
+      continue;
+    }
+    if (!passes_weights(*node) || seen.size() > kMaxNodes) return {};
+    for (size_t i = node->input_count(); i-- > 0;)
+      if (seen.insert(node->input(i).node).second) open.push_back(node->input(i).node);
   }
-  return found;
+  return constants;
 }
 
 std::string kind_of(const Node& consumer, bool feeds_result) {
