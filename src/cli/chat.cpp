@@ -25,6 +25,7 @@ class Conversation {
   }
 
   void run() {
+    catch_interrupts();
     if (interactive_) print("Type a message; /help for more.\n");
     while (auto message = read_message())
       if (!message->empty() && !handle_command(*message)) answer(*message);

@@ -123,6 +123,7 @@ void run_lines(LLMPipeline& pipeline, const GenerationConfig& config) {
 }
 
 void run_streaming(LLMPipeline& pipeline, const GenerationRequest& request) {
+  catch_interrupts();
   auto stream = [](std::string_view text) {
     print(text);
     return interrupt_pending() ? StreamingStatus::stop : StreamingStatus::running;

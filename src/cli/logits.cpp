@@ -2,6 +2,7 @@
 
 #include "cli/command.hpp"
 #include "nibble/evaluate.hpp"
+#include "nibble/system.hpp"
 
 namespace nibble::cli {
 
@@ -30,6 +31,7 @@ void run(const Options& o) {
   auto rows = parse_rows(o.ids);
   LanguageModel model(o.model.model, o.model.device, o.model.property_map(), o.model.context());
   Tensor logits = model.logits(rows, parse_ids(o.chunks), o.pad_id);
+  catch_interrupts();  // from here on an interrupt would leave half a file behind
   save_safetensors(o.out, {{"logits", logits}});
   if (o.as_json)
     print_json({{"device", model.device()}, {"out", o.out}, {"shape", logits.shape()}});

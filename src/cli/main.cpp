@@ -1,11 +1,12 @@
 #include <fmt/format.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <new>
 
 #include "cli/command.hpp"
 #include "nibble/error.hpp"
-#include "nibble/system.hpp"
 
 namespace {
 
@@ -51,7 +52,7 @@ int run(CLI::App& app, int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  nibble::catch_interrupts();
+  std::signal(SIGINT, [](int) { std::_Exit(kInterrupted); });  // until a command that has something to clean up catches it
   CLI::App app("Exports, compresses and runs language models on the machine you have.", "nibble");
   app.set_version_flag("--version", NIBBLE_VERSION);
   app.require_subcommand(1);

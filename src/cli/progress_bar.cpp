@@ -10,7 +10,7 @@
 
 namespace nibble::cli {
 
-ProgressBar::ProgressBar(bool forced) : terminal_(is_terminal(StandardStream::error)), enabled_(terminal_ || forced) {}
+ProgressBar::ProgressBar(bool forced) : terminal_(is_terminal(StandardStream::error)), enabled_(terminal_ || forced) { catch_interrupts(); }
 
 void ProgressBar::begin(std::string_view stage, uint64_t total, std::string_view unit) {
   stage_ = stage;

@@ -79,12 +79,12 @@ Format choose_format(const ExportOptions& o) {
   return format;
 }
 
-/// Elements of weights and biases: float constants of more than one element.
+/// Elements of weights and biases: float constants but scalars and the column of frequencies of rotary embeddings.
 uint64_t count_parameters(const Graph& graph) {
   uint64_t count = 0;
   for (Node* node : graph.of_type("Constant")) {
-    size_t elements = element_count(node->constant().shape());
-    if (is_float(node->constant().type()) && elements > 1) count += elements;
+    const Shape& shape = node->constant().shape();
+    if (is_float(node->constant().type()) && !shape.empty() && shape.back() > 1) count += element_count(shape);
   }
   return count;
 }

@@ -9,6 +9,12 @@ TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop
   std::erase_if(stop_strings_, [](const std::string& s) { return s.empty(); });
 }
 
+std::string TextStream::continue_from(std::span<const int64_t> prompt) {
+  std::string text;
+  for (int64_t id : prompt) text += detokenizer_.put(id);
+  return text;
+}
+
 bool TextStream::put(int64_t id) {
   size_t longest = 0, before = text_.size();
   for (const auto& stop : stop_strings_) longest = std::max(longest, stop.size());

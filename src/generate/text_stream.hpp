@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ class TextStream {
  public:
   TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings);
 
+  /// Makes the answer continue the text of `prompt`, which it returns; before the first put().
+  std::string continue_from(std::span<const int64_t> prompt);
   /// Takes the next token. True when a stop string is complete.
   bool put(int64_t id);
   /// Number of tokens whose text lies wholly before the found stop string.

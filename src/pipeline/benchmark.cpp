@@ -8,6 +8,7 @@
 #include "device/model_runner.hpp"
 #include "nibble/inspect.hpp"
 #include "pipeline/model_loader.hpp"
+#include "pipeline/progress_stage.hpp"
 
 namespace nibble {
 
@@ -34,8 +35,8 @@ Rate rate_of(std::vector<double> seconds, int64_t tokens, int64_t depth) {
 /// Runs prompts and single tokens through a runner and times them.
 class Stopwatch {
  public:
-  Stopwatch(ModelRunner& runner, const BenchmarkOptions& options, int64_t vocab, Progress* progress)
-      : runner_(runner), options_(options), vocab_(vocab), progress_(progress) {}
+  Stopwatch(ModelRunner& runner, const BenchmarkOptions& options, int64_t vocab, ProgressStage& stage)
+      : runner_(runner), options_(options), vocab_(vocab), stage_(stage) {}
 
   Rate prefill(int64_t tokens) {
     auto ids = random_tokens(tokens, vocab_);
@@ -45,7 +46,7 @@ class Stopwatch {
       forward(ids);
       seconds.push_back(seconds_since(start));
       runner_.release(kSequence);
-      advance(tokens);
+      stage_.advance(static_cast<uint64_t>(tokens));
     }
     return rate_of(seconds, tokens, 0);
   }
@@ -58,7 +59,7 @@ class Stopwatch {
       for (int64_t t = 0; t < options_.new_tokens; ++t) forward({t % vocab_});
       seconds.push_back(seconds_since(start));
       runner_.release(kSequence);
-      advance(options_.new_tokens);
+      stage_.advance(static_cast<uint64_t>(options_.new_tokens));
     }
     return rate_of(seconds, options_.new_tokens, depth);
   }
@@ -71,16 +72,10 @@ class Stopwatch {
     runner_.forward({&span, 1});
   }
 
-  void advance(int64_t tokens) {
-    if (!progress_) return;
-    progress_->advance(static_cast<uint64_t>(tokens));
-    if (progress_->cancelled()) fail(ErrorKind::cancelled, "the benchmark was cancelled");
-  }
-
   ModelRunner& runner_;
   const BenchmarkOptions& options_;
   int64_t vocab_;
-  Progress* progress_;
+  ProgressStage& stage_;
 };
 
 void check(const BenchmarkOptions& options) {
@@ -118,8 +113,8 @@ BenchmarkResult benchmark(const std::filesystem::path& model, const std::string&
   result.weight_bytes = info.weight_bytes;
 
   int64_t vocab = compiled->outputs().front().shape.rank_is_known() ? compiled->outputs().front().shape.dims().back() : 1;
-  Stopwatch stopwatch(*runner, options, std::max<int64_t>(vocab, 1), progress);
-  if (progress) progress->begin("benchmark", static_cast<uint64_t>(total_tokens(options)), "tokens");
+  ProgressStage stage(progress, "benchmark", static_cast<uint64_t>(total_tokens(options)), "tokens");
+  Stopwatch stopwatch(*runner, options, std::max<int64_t>(vocab, 1), stage);
   for (int64_t tokens : options.prompt_tokens) {
     Rate rate = stopwatch.prefill(tokens);
     rate.share = 2.0 * static_cast<double>(info.parameters) * rate.tps / (result.limits.f32_gflop_s * 1e9);
@@ -130,7 +125,6 @@ BenchmarkResult benchmark(const std::filesystem::path& model, const std::string&
     rate.share = static_cast<double>(info.weight_bytes) * rate.tps / (result.limits.read_gb_s * 1e9);
     result.decode.push_back(rate);
   }
-  if (progress) progress->end();
   result.ttft_ms = result.prefill.empty() ? 0 : 1e3 * static_cast<double>(result.prefill[0].tokens) / result.prefill[0].tps;
   result.peak_rss_bytes = peak_resident_bytes();
   return result;

@@ -6,6 +6,7 @@
 
 #include "base/fail.hpp"
 #include "nibble/tokenizer.hpp"
+#include "pipeline/progress_stage.hpp"
 
 namespace nibble {
 
@@ -56,24 +57,6 @@ Perplexity summary(const Sums& sums, size_t tokens, double seconds) {
   return {std::exp(nll), nll, tokens, sums.predicted, seconds};
 }
 
-class StageGuard {
- public:
-  StageGuard(Progress* progress, size_t total) : progress_(progress) {
-    if (progress_) progress_->begin("evaluate", total, "tokens");
-  }
-  ~StageGuard() {
-    if (progress_) progress_->end();
-  }
-  void advance(size_t tokens) {
-    if (!progress_) return;
-    progress_->advance(tokens);
-    if (progress_->cancelled()) fail(ErrorKind::cancelled, "the evaluation was cancelled");
-  }
-
- private:
-  Progress* progress_;
-};
-
 }  // namespace
 
 Evaluation evaluate(LanguageModel& model, LanguageModel* reference, const std::filesystem::path& tokenizer_directory, std::string_view text,
@@ -86,7 +69,7 @@ Evaluation evaluate(LanguageModel& model, LanguageModel* reference, const std::f
 
   Sums sums, reference_sums;
   double model_seconds = 0, reference_seconds = 0;
-  StageGuard stage(progress, ids.size());
+  ProgressStage stage(progress, "evaluation", ids.size(), "tokens");
   for (size_t begin = 0; begin < ids.size(); begin += window) {
     std::vector<int64_t> part(ids.begin() + static_cast<std::ptrdiff_t>(begin),
                               ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + window, ids.size())));

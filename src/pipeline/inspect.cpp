@@ -42,6 +42,12 @@ std::vector<const Node*> weight_constants(const Node* source) {
   return constants;
 }
 
+/// False for scalars and for the column of frequencies that rotary embeddings have.
+bool holds_weights(const Node& constant) {
+  const Shape& shape = constant.constant().shape();
+  return !shape.empty() && shape.back() > 1;
+}
+
 std::string kind_of(const Node& consumer, bool feeds_result) {
   if (feeds_result) return "head";
   if (consumer.is("Gather")) return "embedding";
@@ -65,7 +71,7 @@ class WeightTable {
 
   void fill(ModelInfo& info, const Graph& graph) {
     for (Node* node : graph.of_type("Constant"))
-      if (!counted_.count(node) && is_float(node->constant().type())) count("other", {node});
+      if (!counted_.count(node) && is_float(node->constant().type()) && holds_weights(*node)) count("other", {node});
     for (const char* kind : {"embedding", "attention", "mlp", "head", "other"}) {
       auto found = kinds_.find(kind);
       if (found == kinds_.end()) continue;
@@ -80,7 +86,8 @@ class WeightTable {
   void add_weight(const Node& consumer, const Node* source) {
     auto constants = weight_constants(source);
     std::erase_if(constants, [&](const Node* node) { return counted_.count(node) > 0; });
-    bool is_weight = std::any_of(constants.begin(), constants.end(), [](const Node* node) { return node->constant().shape().size() >= 2; });
+    bool is_weight = std::any_of(constants.begin(), constants.end(),
+                                 [](const Node* node) { return node->constant().shape().size() >= 2 && holds_weights(*node); });
     if (is_weight) count(kind_of(consumer, feeds_result(consumer)), constants);
   }
 

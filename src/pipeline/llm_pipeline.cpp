@@ -89,13 +89,13 @@ struct LLMPipeline::Impl {
 
   std::string render(const ChatHistory& history, bool add_generation_prompt) const {
     if (!chat_template) fail(ErrorKind::not_found, "the model has no chat template: give a prompt instead of a conversation");
-    nlohmann::json fields{{"messages", parse_json(history.to_json(), "chat history")}, {"add_generation_prompt", add_generation_prompt}};
+    nlohmann::json variables{{"add_generation_prompt", add_generation_prompt}};
     if (tokenizer) {
-      fields["bos_token"] = tokenizer->bos_token();
-      fields["eos_token"] = tokenizer->eos_token();
-      fields["pad_token"] = tokenizer->pad_token();
+      variables["bos_token"] = tokenizer->bos_token();
+      variables["eos_token"] = tokenizer->eos_token();
+      variables["pad_token"] = tokenizer->pad_token();
     }
-    return chat_template->render(fields.dump());
+    return chat_template->render(history, variables.dump());
   }
 
   std::vector<int64_t> encode(const std::string& text, bool add_special_tokens) const {
@@ -151,7 +151,7 @@ struct LLMPipeline::Impl {
     for (Prepared& p : prepared) start(scheduler, p, streamer != nullptr);
     if (streamer && (prepared.size() != 1 || prepared[0].sequences.size() != 1))
       fail(ErrorKind::invalid_argument, "streaming takes one prompt and one returned sequence");
-    if (streamer && prepared[0].config.echo) streamer(decode(prepared[0].prompt));
+    if (streamer && prepared[0].config.echo) stream_prompt(scheduler, *prepared[0].sequences[0], streamer);
     while (scheduler.has_work()) {
       auto advanced = scheduler.step();
       if (streamer) stream(scheduler, *advanced.front(), streamer);
@@ -159,6 +159,14 @@ struct LLMPipeline::Impl {
     std::vector<GenerationResult> results;
     for (Prepared& p : prepared) results.push_back(finish(p, scheduler.times()));
     return results;
+  }
+
+  static void stream_prompt(Scheduler& scheduler, Sequence& sequence, const StreamerCallback& streamer) {
+    std::string text = sequence.text->continue_from(sequence.prompt);
+    bool done = sequence.state != SequenceState::running;
+    if (done) text += sequence.text->finish(false);
+    if (text.empty() || streamer(text) == StreamingStatus::running || done) return;
+    scheduler.stop(sequence);
   }
 
   static void stream(Scheduler& scheduler, Sequence& sequence, const StreamerCallback& streamer) {

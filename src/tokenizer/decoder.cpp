@@ -3,10 +3,14 @@
 #include <limits>
 #include <map>
 
+#include "base/fail.hpp"
 #include "tokenizer/decoders/makers.hpp"
 
 namespace nibble::tokenizer {
 namespace {
+
+// Decoders that multiply each other's output must not fill the memory.
+constexpr size_t kMaxGrowth = 64, kGrowthAllowance = 64 << 10;
 
 class DecoderSequence : public Decoder {
  public:
@@ -80,12 +84,17 @@ void DecodeChain::run(size_t stage, std::string& text) {
     for (Chunk& chunk : chunks_) stages_[stage]->push(std::move(chunk), next_);
     chunks_.swap(next_);
     next_.clear();
+    size_t size = 0;
+    for (const Chunk& chunk : chunks_) size += chunk.text.size();
+    if (size > kMaxGrowth * pushed_ + kGrowthAllowance)
+      fail(ErrorKind::exhausted, "decoding makes tokens more than {} times as long", kMaxGrowth);
   }
   for (const Chunk& chunk : chunks_) text.append(chunk.text);
   chunks_.clear();
 }
 
 void DecodeChain::push(std::string token, std::string& text) {
+  pushed_ += token.size();
   chunks_.push_back({std::move(token)});
   run(0, text);
 }

@@ -62,6 +62,7 @@ class DecodeChain {
   void run(size_t stage, std::string& text);
 
   DecodeStages stages_;
+  size_t pushed_ = 0;                 // bytes of tokens so far
   std::vector<Chunk> chunks_, next_;  // between two calls empty; kept for their memory
 };
 

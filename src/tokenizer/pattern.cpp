@@ -1,11 +1,13 @@
 #include "tokenizer/pattern.hpp"
 
-#include "nibble/error.hpp"
+#include "base/fail.hpp"
 #include "tokenizer/unicode.hpp"
 #include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
+
+constexpr size_t kMaxGrowth = 64, kGrowthAllowance = 64 << 10;
 
 /// Appends matches and the gaps between them.
 class PartBuilder {
@@ -99,7 +101,11 @@ std::string replace_all(std::string_view text, const Pattern& pattern, std::stri
   std::vector<Part> parts;
   pattern.find(text, parts);
   std::string result;
-  for (const Part& part : parts) result.append(part.matched ? content : text.substr(part.begin, part.end - part.begin));
+  for (const Part& part : parts) {
+    result.append(part.matched ? content : text.substr(part.begin, part.end - part.begin));
+    if (result.size() > kMaxGrowth * text.size() + kGrowthAllowance)
+      fail(ErrorKind::exhausted, "a replacement makes a token {} times as long", kMaxGrowth);
+  }
   return result;
 }
 

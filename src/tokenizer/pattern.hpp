@@ -66,7 +66,7 @@ std::unique_ptr<const Pattern> make_pattern(const JsonView& view);
 /// The literal of a {"String": ...} object, if it is one and not empty.
 std::optional<std::string> literal_of_pattern(const JsonView& view);
 
-/// `text` with `content` in place of every match.
+/// `text` with `content` in place of every match. Throws Error{exhausted} when the result is out of all proportion.
 std::string replace_all(std::string_view text, const Pattern& pattern, std::string_view content);
 
 }  // namespace nibble::tokenizer

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kMaxPatternSize = 64 << 10;
 // Backtracking steps of one match: real patterns need a handful, or a few for each character of a long run of spaces.
-constexpr size_t kMatchLimit = 5'000'000, kMatchLimitPerByte = 8;
+constexpr size_t kMatchLimit = 1'000'000, kMatchLimitPerByte = 8;
 constexpr uint32_t kHeapLimitKiB = 64 << 10;  // of the interpreter, where a match outgrows the compiled code's stack
 constexpr size_t kJitStackSize = 1 << 20;
 

@@ -5,9 +5,16 @@
 #include "base/fail.hpp"
 
 namespace nibble::tokenizer {
+namespace {
+
+// NFKD makes 18 characters of U+FDFA, and nothing real grows more.
+constexpr size_t kMaxGrowth = 32, kGrowthAllowance = 64 << 10;
+
+}  // namespace
 
 SplitText::SplitText(std::string text, bool track) : text_(std::move(text)), track_(track) {
   if (text_.size() >= size_t{1} << 31) fail(ErrorKind::invalid_argument, "a text of {} bytes is too long to tokenize", text_.size());
+  limit_ = kMaxGrowth * text_.size() + kGrowthAllowance;
   splits_.push_back({0, text_.size(), 0});
 }
 
@@ -33,6 +40,7 @@ void TextRewriter::keep(size_t bytes) {
 }
 
 void TextRewriter::write(std::string_view bytes, Alignment alignment) {
+  if (text_.size() > old_.limit_) fail(ErrorKind::exhausted, "normalizing a text makes it more than {} times as long", kMaxGrowth);
   text_.append(bytes);
   if (old_.track_) alignments_.insert(alignments_.end(), bytes.size(), alignment);
   changed_ = true;

@@ -67,6 +67,7 @@ class SplitText {
   std::vector<Split> splits_;
   bool track_;
   bool rewritten_ = false;
+  size_t limit_;  // of the rewritten text; normalizers that multiply each other's output must not fill the memory
 };
 
 /// Writes the next version of a SplitText. Reads the old text of one split from left to right; what is not kept is gone.

@@ -9,10 +9,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool names_directory(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
 /// The tokenizer's file in `directory`, in order of preference.
 fs::path find_file(const fs::path& directory) {
   for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"}) {
-    if (fs::is_regular_file(directory / name)) return directory / name;
+    std::error_code ignored;
+    if (fs::is_regular_file(directory / name, ignored)) return directory / name;
   }
   fail(ErrorKind::not_found, "{}: neither tokenizer.json nor tokenizer.model is there", directory.string());
 }
@@ -33,7 +39,7 @@ size_t count_tokens(const tokenizer::Pipeline& pipeline) {
 }  // namespace
 
 Tokenizer::Impl::Impl(const fs::path& path)
-    : Impl(fs::is_directory(path) ? path : path.parent_path(), fs::is_directory(path) ? find_file(path) : path) {}
+    : Impl(names_directory(path) ? path : path.parent_path(), names_directory(path) ? find_file(path) : path) {}
 
 Tokenizer::Impl::Impl(const fs::path& directory, const fs::path& file)
     : config(tokenizer::read_tokenizer_config(directory)),

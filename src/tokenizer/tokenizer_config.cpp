@@ -9,6 +9,11 @@ namespace {
 constexpr size_t kConfigLimit = 64 << 20;
 constexpr double kLargestLength = 1e15;  // transformers writes 1e30 for "none"
 
+bool is_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(path, ignored);
+}
+
 /// A special token is its spelling, or an object with it.
 std::optional<std::string> read_token(const JsonView& view) {
   if (view.raw().is_null()) return std::nullopt;
@@ -68,11 +73,11 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory) {
   TokenizerConfig config;
   nlohmann::json document = nlohmann::json::object();
   const auto config_path = directory / "tokenizer_config.json", map_path = directory / "special_tokens_map.json";
-  if (std::filesystem::is_regular_file(config_path)) {
+  if (is_file(config_path)) {
     document = parse_json_file(config_path, kConfigLimit);
     read_config(JsonView(document, config_path), config);
   }
-  if (std::filesystem::is_regular_file(map_path)) {
+  if (is_file(map_path)) {
     const nlohmann::json map = parse_json_file(map_path, kConfigLimit);
     const JsonView view(map, map_path);
     for (const SpecialToken& token : kSpecialTokens) {

@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "nibble/error.hpp"
 #include "nibble/tokenizer.hpp"
 #include "reference_cases.hpp"
@@ -20,7 +22,7 @@ class Letters : public TemporaryDirectory {
   }
 };
 
-ErrorKind kind_of_failure(const std::filesystem::path& path) {
+ErrorKind kind_of_load_failure(const std::filesystem::path& path) {
   try {
     const Tokenizer tokenizer(path);
   } catch (const Error& error) {
@@ -30,11 +32,11 @@ ErrorKind kind_of_failure(const std::filesystem::path& path) {
   return ErrorKind::cancelled;
 }
 
-TEST(TokenizerFiles, MissingDirectoryIsNotFound) { EXPECT_EQ(kind_of_failure("/nowhere/at/all"), ErrorKind::not_found); }
+TEST(TokenizerFiles, MissingDirectoryIsNotFound) { EXPECT_EQ(kind_of_load_failure("/nowhere/at/all"), ErrorKind::not_found); }
 
 TEST(TokenizerFiles, DirectoryWithoutATokenizerIsNotFound) {
   const TemporaryDirectory directory;
-  EXPECT_EQ(kind_of_failure(directory.path()), ErrorKind::not_found);
+  EXPECT_EQ(kind_of_load_failure(directory.path()), ErrorKind::not_found);
 }
 
 TEST(TokenizerFiles, WrongTypesAreCorruptAndNamed) {
@@ -53,20 +55,20 @@ TEST(TokenizerFiles, HugeIdsAreCorrupt) {
   for (const char* id : {"1000000000000000000", "-1", "4294967295", "1e18"}) {
     const TemporaryDirectory directory;
     directory.write("tokenizer.json", std::string(R"({"model": {"type": "BPE", "vocab": {"a": )") + id + R"(}, "merges": []}})");
-    EXPECT_EQ(kind_of_failure(directory.path()), ErrorKind::corrupt) << id;
+    EXPECT_EQ(kind_of_load_failure(directory.path()), ErrorKind::corrupt) << id;
   }
 }
 
 TEST(TokenizerFiles, MergesOfUnknownTokensAreCorrupt) {
   const TemporaryDirectory directory;
   directory.write("tokenizer.json", R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": ["a b"]}})");
-  EXPECT_EQ(kind_of_failure(directory.path()), ErrorKind::corrupt);
+  EXPECT_EQ(kind_of_load_failure(directory.path()), ErrorKind::corrupt);
 }
 
 TEST(TokenizerFiles, UnknownPartsAreUnsupported) {
   const TemporaryDirectory directory;
   directory.write("tokenizer.json", R"({"normalizer": {"type": "Sorcery"}, "model": {"type": "WordLevel", "vocab": {}}})");
-  EXPECT_EQ(kind_of_failure(directory.path()), ErrorKind::unsupported);
+  EXPECT_EQ(kind_of_load_failure(directory.path()), ErrorKind::unsupported);
 }
 
 TEST(TokenizerFiles, DeepNestingIsUnsupported) {
@@ -74,8 +76,44 @@ TEST(TokenizerFiles, DeepNestingIsUnsupported) {
   for (int i = 0; i < 5000; ++i) normalizer = R"({"type": "Sequence", "normalizers": [)" + normalizer + "]}";
   const TemporaryDirectory directory;
   directory.write("tokenizer.json", R"({"normalizer": )" + normalizer + R"(, "model": {"type": "WordLevel", "vocab": {}}})");
-  EXPECT_EQ(kind_of_failure(directory.path()), ErrorKind::unsupported);
+  EXPECT_EQ(kind_of_load_failure(directory.path()), ErrorKind::unsupported);
 }
+
+/// Twenty steps that double every a.
+std::string doubling_steps() {
+  std::string steps;
+  for (int i = 0; i < 20; ++i)
+    steps += std::string(i == 0 ? "" : ", ") + R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"})";
+  return steps;
+}
+
+ErrorKind kind_of_failure(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorKind::cancelled;
+}
+
+TEST(TokenizerFiles, NormalizersThatMultiplyAreStopped) {
+  const TemporaryDirectory directory;
+  directory.write("tokenizer.json", R"({"normalizer": {"type": "Sequence", "normalizers": [)" + doubling_steps() +
+                                        R"(]}, "model": {"type": "WordLevel", "vocab": {"<unk>": 0}}})");
+  const Tokenizer tokenizer(directory.path());
+  EXPECT_EQ(kind_of_failure([&] { tokenizer.encode("aaa", {.offsets = true}); }), ErrorKind::exhausted);
+}
+
+TEST(TokenizerFiles, DecodersThatMultiplyAreStopped) {
+  const TemporaryDirectory directory;
+  directory.write("tokenizer.json", R"({"decoder": {"type": "Sequence", "decoders": [)" + doubling_steps() +
+                                        R"(]}, "model": {"type": "WordLevel", "vocab": {"a": 0}}})");
+  const Tokenizer tokenizer(directory.path());
+  EXPECT_EQ(kind_of_failure([&] { tokenizer.decode(std::vector<int64_t>{0}); }), ErrorKind::exhausted);
+}
+
+TEST(TokenizerFiles, OverlongPathIsNotFound) { EXPECT_EQ(kind_of_load_failure(std::string(5000, 'x')), ErrorKind::not_found); }
 
 TEST(TokenizerConfig, NamesTheSpecialTokens) {
   const Letters letters(R"({"bos_token": {"content": "<s>"}, "eos_token": "b", "pad_token": null})");

@@ -156,6 +156,9 @@ Tally check_style(const std::filesystem::path& directory) {
 
 Tally check_piece(const std::filesystem::path& tokenizer_file) {
   Tally tally;
+  const json document = json::parse(std::ifstream(tokenizer_file));
+  // As in transformers, truncation and padding are the caller's, whatever the file says.
+  if (!document.at("truncation").is_null() || !document.at("padding").is_null()) return tally;
   const Tokenizer tokenizer(tokenizer_file);
   const tokenizer::Pipeline pipeline = tokenizer::read_tokenizer_json(tokenizer_file, {});
   std::filesystem::path cases = tokenizer_file;

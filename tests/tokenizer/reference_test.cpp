@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 std::vector<fs::path> style_directories(const fs::path& root) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(root)) {
-    if (fs::exists(entry.path() / "cases.jsonl")) found.push_back(entry.path());
+    if (fs::exists(entry.path() / "cases.jsonl") && fs::exists(entry.path() / "tokenizer.json")) found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end());
   return found;

@@ -22,7 +22,11 @@ class TemporaryDirectory {
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  void write(const std::string& name, std::string_view content) const { std::ofstream(path_ / name, std::ios::binary) << content; }
+  /// Writes a file anew; some file systems flush a file that is overwritten in place.
+  void write(const std::string& name, std::string_view content) const {
+    std::filesystem::remove(path_ / name);
+    std::ofstream(path_ / name, std::ios::binary) << content;
+  }
 
  private:
   std::filesystem::path path_;

@@ -9,6 +9,7 @@ std::string_view to_string(Fault fault) {
     case Fault::template_assertion_error: return "TemplateAssertionError";
     case Fault::template_runtime_error: return "TemplateRuntimeError";
     case Fault::undefined_error: return "UndefinedError";
+    case Fault::attribute_error: return "AttributeError";
     case Fault::security_error: return "SecurityError";
     case Fault::filter_argument_error: return "FilterArgumentError";
     case Fault::type_error: return "TypeError";

@@ -16,6 +16,7 @@ enum class Fault {
   template_assertion_error,
   template_runtime_error,
   undefined_error,
+  attribute_error,
   security_error,
   filter_argument_error,
   type_error,

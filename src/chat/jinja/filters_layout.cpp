@@ -41,6 +41,7 @@ Value replace(Run& run, Arguments& arguments) {
 Value indent(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "indent", {"s", "width", "first", "blank"}, 1);
   if (a[0].is_undefined()) use_undefined(a[0]);
+  if (a[0].is_list()) refuse(Fault::attribute_error, "'list' object has no attribute 'splitlines'");
   if (!a[0].is_string()) refuse(Fault::type_error, "unsupported operand type(s) for +=: '{}' and 'str'", type_name(a[0]));
   TextBuilder indention(run);
   if (a.has(1) && a[1].is_string()) {
@@ -66,16 +67,16 @@ std::string_view before_last_space(std::string_view text) { return text.substr(0
 
 Value truncate_text(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "truncate", {"s", "length", "killwords", "end", "leeway"}, 1);
-  const Value text = a[0].is_string() ? a[0] : (length(run, a[0]), to_string(run, a[0]));
   const int64_t wanted = a.has(1) ? to_index(a[1]) : 255, leeway = a.has(4) && !a[4].is_none() ? to_index(a[4]) : 5;
   const std::string end = a.has(3) ? text_argument(a[3], "truncate") : "...";
   const auto end_size = static_cast<int64_t>(count_code_points(end));
   if (wanted < end_size) refuse(Fault::value_error, "expected length >= {}, got {}", end_size, wanted);
   if (leeway < 0) refuse(Fault::value_error, "expected leeway >= 0, got {}", leeway);
-  if (static_cast<int64_t>(text.string().length) - leeway <= wanted) return text;
-  const Value kept = slice(run, text, None{}, wanted - end_size, None{});
+  if (static_cast<int64_t>(length(run, a[0])) - leeway <= wanted) return a[0];
+  const Value kept = slice(run, a[0], None{}, wanted - end_size, None{});
   if (a.has(2) && truth(run, a[2])) return binary(run, "+", kept, run.string(end));
-  return binary(run, "+", run.string(std::string(before_last_space(kept.text())), text.is_markup()), run.string(end));
+  if (!kept.is_string()) refuse(Fault::attribute_error, "'{}' object has no attribute 'rsplit'", type_name(kept));
+  return binary(run, "+", run.string(std::string(before_last_space(kept.text())), kept.is_markup()), run.string(end));
 }
 
 Value word_count(Run& run, Arguments& arguments) {
@@ -95,7 +96,7 @@ Value word_count(Run& run, Arguments& arguments) {
 Value word_wrap(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "wordwrap", {"s", "width", "break_long_words", "wrapstring", "break_on_hyphens"}, 1);
   if (a[0].is_undefined()) use_undefined(a[0]);
-  if (!a[0].is_string()) refuse(Fault::undefined_error, "'{} object' has no attribute 'splitlines'", type_name(a[0]));
+  if (!a[0].is_string()) refuse(Fault::attribute_error, "'{}' object has no attribute 'splitlines'", type_name(a[0]));
   WrapStyle style;
   style.width = a.has(1) ? to_index(a[1]) : 79;
   if (style.width <= 0) refuse(Fault::value_error, "invalid width {} (must be > 0)", style.width);

@@ -74,7 +74,7 @@ Value url_encode(Run& run, Arguments& arguments) {
 Value xml_attributes(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "xmlattr", {"d", "autospace"}, 1);
   if (a[0].is_undefined()) use_undefined(a[0]);
-  if (!a[0].is_dict()) refuse(Fault::undefined_error, "'{} object' has no attribute 'items'", type_name(a[0]));
+  if (!a[0].is_dict()) refuse(Fault::attribute_error, "'{}' object has no attribute 'items'", type_name(a[0]));
   const bool space = !a.has(1) || truth(run, a[1]);
   TextBuilder text(run);
   for (const auto& [key, value] : a[0].dict().entries) {

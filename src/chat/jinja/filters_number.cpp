@@ -12,7 +12,7 @@ namespace {
 
 Value absolute(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "abs", {""}, 1);
-  if (!a[0].is_number()) refuse(Fault::type_error, "bad operand type for abs(): '{}'", type_name(a[0]));
+  if (!a[0].is_number() && method == "common") refuse(Fault::type_error, "bad operand type for abs(): '{}'", type_name(a[0]));
   if (a[0].is_float()) return std::fabs(a[0].real());
   return less(run, a[0], int64_t{0}) ? negate(a[0]) : unary(run, "+", a[0]);
 }
@@ -78,18 +78,18 @@ Value round_integer(const Value& value, int64_t digits) {
   return quotient * unit;
 }
 
-Value round_number(Run&, Arguments& arguments) {
+Value round_number(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "round", {"value", "precision", "method"}, 1);
   const std::string method = a.has(2) ? text_argument(a[2], "round") : "common";
   if (method != "common" && method != "ceil" && method != "floor")
     refuse(Fault::filter_argument_error, "method must be common, ceil or floor");
-  if (!a[0].is_number()) refuse(Fault::type_error, "type {} doesn't define __round__ method", type_name(a[0]));
+  if (!a[0].is_number() && method == "common") refuse(Fault::type_error, "type {} doesn't define __round__ method", type_name(a[0]));
   const int64_t digits = a.has(1) ? to_index(a[1]) : 0;
   if (method == "common") return a[0].is_float() ? Value(round_float(a[0].real(), digits)) : round_integer(a[0], digits);
   constexpr int64_t most = 4000;
   if (digits > most || digits < -most) refuse(Fault::overflow_error, "a precision of {} is too large", digits);
   const Value scale = arithmetic("**", int64_t{10}, digits);
-  const double scaled = to_double(arithmetic("*", a[0], scale));
+  const double scaled = to_double(binary(run, "*", a[0], scale));
   return arithmetic("/", truncate(method == "ceil" ? std::ceil(scaled) : std::floor(scaled)), scale);
 }
 
@@ -97,6 +97,8 @@ Value file_size(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "filesizeformat", {"value", "binary"}, 1);
   const bool binary = a.has(1) && truth(run, a[1]);
   const auto bytes = as_float(a[0]);
+  if (!bytes && !a[0].is_string())
+    refuse(Fault::type_error, "float() argument must be a string or a real number, not '{}'", type_name(a[0]));
   if (!bytes) refuse(Fault::value_error, "could not convert to float: {}", repr(run, a[0]));
   constexpr std::string_view letters = "kMGTPEZY", binary_letters = "KMGTPEZY";
   const double base = binary ? 1024 : 1000;

@@ -47,7 +47,7 @@ Value dictsort(Run& run, Arguments& arguments) {
   const std::string by = a.has(2) && a[2].is_string() ? a[2].text() : a.has(2) ? "" : "key";
   if (by != "key" && by != "value") refuse(Fault::filter_argument_error, "You can only sort by either \"key\" or \"value\"");
   if (a[0].is_undefined()) use_undefined(a[0]);
-  if (!a[0].is_dict()) refuse(Fault::undefined_error, "'{} object' has no attribute 'items'", type_name(a[0]));
+  if (!a[0].is_dict()) refuse(Fault::attribute_error, "'{}' object has no attribute 'items'", type_name(a[0]));
   const bool case_sensitive = a.has(1) && truth(run, a[1]);
   std::vector<Value> pairs;
   for (const auto& [key, value] : a[0].dict().entries) pairs.push_back(run.tuple({key, value}));

@@ -35,8 +35,16 @@ bool mapping(Run&, const Value& value) { return value.is_dict(); }
 bool iterable(Run&, const Value& value) { return is_iterable(value); }
 bool callable(Run&, const Value& value) { return is_callable(value); }
 bool escaped(Run&, const Value& value) { return value.is_markup(); }
-bool is_filter(Run&, const Value& value) { return value.is_string() && find_filter(value.text()); }
-bool is_test(Run&, const Value& value) { return value.is_string() && find_test(value.text()); }
+
+bool is_filter(Run& run, const Value& value) {
+  hash(run, value);  // a value that cannot be a key is an error
+  return value.is_string() && find_filter(value.text());
+}
+
+bool is_test(Run& run, const Value& value) {
+  hash(run, value);
+  return value.is_string() && find_test(value.text());
+}
 
 bool sequence(Run& run, const Value& value) {
   if (value.is_object()) return value.object()->subscriptable() && value.object()->length(run);

@@ -1,6 +1,6 @@
-#include <algorithm>
 #include <limits>
 
+#include "tokenizer/byte_trie.hpp"
 #include "tokenizer/models/makers.hpp"
 #include "tokenizer/utf8.hpp"
 
@@ -28,7 +28,13 @@ class WordPiece : public Model {
  public:
   WordPiece(Vocabulary vocabulary, std::string_view unknown, std::string prefix, uint64_t max_characters)
       : Model(std::move(vocabulary)), unknown_(vocabulary_.find(unknown)), prefix_(std::move(prefix)), max_characters_(max_characters) {
-    vocabulary_.for_each([this](std::string_view token, uint32_t) { longest_ = std::max(longest_, token.size()); });
+    std::vector<std::pair<std::string_view, int32_t>> heads, tails;
+    vocabulary_.for_each([&](std::string_view token, uint32_t id) {
+      heads.emplace_back(token, static_cast<int32_t>(id));
+      if (token.starts_with(prefix_)) tails.emplace_back(token.substr(prefix_.size()), static_cast<int32_t>(id));
+    });
+    heads_ = ByteTrie(std::move(heads));
+    tails_ = ByteTrie(std::move(tails));
   }
 
   void tokenize(std::string_view piece, std::vector<ModelToken>& tokens) const override {
@@ -42,19 +48,16 @@ class WordPiece : public Model {
 
  private:
   bool split_word(std::string_view word, std::vector<ModelToken>& tokens) const {
-    std::string candidate;
     for (size_t begin = 0; begin < word.size();) {
-      size_t end = std::min(word.size(), begin + longest_);
-      while (end < word.size() && is_continuation_byte(word[end])) --end;
-      std::optional<uint32_t> id;
-      for (; end > begin; end -= code_point_before(word, end).size) {
-        candidate.assign(begin > 0 ? prefix_ : "").append(word.substr(begin, end - begin));
-        id = vocabulary_.find(candidate);
-        if (id) break;
-      }
-      if (!id) return false;
-      tokens.push_back({*id, static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
-      begin = end;
+      size_t size = 0;
+      int32_t id = 0;
+      (begin == 0 ? heads_ : tails_).for_each_prefix(word.substr(begin), [&](size_t length, int32_t value) {
+        size = length;
+        id = value;
+      });
+      if (size == 0) return false;
+      tokens.push_back({static_cast<uint32_t>(id), static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + size)});
+      begin += size;
     }
     return true;
   }
@@ -62,7 +65,7 @@ class WordPiece : public Model {
   std::optional<uint32_t> unknown_;
   std::string prefix_;
   uint64_t max_characters_;
-  size_t longest_ = 0;  // bytes of the longest token
+  ByteTrie heads_, tails_;  // what a word may begin and go on with
 };
 
 }  // namespace

@@ -68,6 +68,8 @@ TemplatePiece read_piece(const JsonView& view, const SpecialTokens& special) {
 }
 
 Template read_template(const JsonView& view, const SpecialTokens& special) {
+  constexpr size_t kMaxPieces = 256;  // each may repeat the whole text
+  if (view.raw().size() > kMaxPieces) view.reject("has too many pieces");
   Template pieces;
   for (const JsonView& piece : view.elements()) pieces.push_back(read_piece(piece, special));
   return pieces;
