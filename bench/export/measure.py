@@ -1,9 +1,9 @@
 """Exports one model to 4-bit OpenVINO IR with nibble and with optimum-cli, in the same run on the same machine.
 
 Before each run the checkpoint is dropped from the page cache, so both read it from the disk, and a run ends when its result is on
-the disk. Memory is sampled 20 times a second
-over the command and its children: `anonymous` is what the process allocated (RssAnon + RssShmem), `mapped` pages of files (RssFile),
-which the kernel may take back at any time. `disk` is what the machine could do at best: read the checkpoint and write the result.
+the disk. Memory is sampled 20 times a second over the command and its children: `anonymous` is what the processes allocated
+(RssAnon + RssShmem), `mapped` pages of files (RssFile), which the kernel may take back at any time. `disk` is what the machine
+could do at best: read the checkpoint and write the result.
 """
 
 import argparse

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 
@@ -67,6 +68,12 @@ std::vector<int64_t> parse_ids(const std::string& text) {
     rest.remove_prefix(comma + 1);
   }
   return ids;
+}
+
+std::string read_text_file(const std::string& path, std::string_view what) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error(ErrorKind::not_found, fmt::format("{}: cannot open {}", path, what));
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::string read_stdin() { return {std::istreambuf_iterator<char>(std::cin), {}}; }

@@ -57,6 +57,8 @@ void print(std::string_view text);  ///< to stdout, unbuffered afterwards
 /// "1,2,3" -> ids; throws UsageError.
 std::vector<int64_t> parse_ids(const std::string& text);
 
+/// A whole file; throws Error{not_found} that calls it `what` ("the prompt file").
+std::string read_text_file(const std::string& path, std::string_view what);
 /// Everything on standard input.
 std::string read_stdin();
 /// Calls `answer` for each non-empty line of standard input; gives the parsed line or throws what it wants reported for it.

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "cli/command.hpp"
 #include "cli/progress_bar.hpp"
@@ -20,14 +18,6 @@ struct Options {
   size_t window = 512;
   bool as_json = false;
 };
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorKind::not_found, fmt::format("{}: cannot open the text", path));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 json to_json(const Perplexity& p) {
   return {{"perplexity", p.perplexity},
@@ -66,16 +56,18 @@ void print_evaluation(const Evaluation& e, const Options& o) {
 /// Where the tokenizer is: as given, or with the model, or with the reference.
 std::string tokenizer_directory(const Options& o) {
   if (!o.tokenizer.empty()) return o.tokenizer;
-  for (const std::string& directory : {o.model.model, o.reference})
-    if (!directory.empty() && (std::filesystem::exists(std::filesystem::path(directory) / "tokenizer.json") ||
-                               std::filesystem::exists(std::filesystem::path(directory) / "tokenizer.model")))
+  for (const std::string& model : {o.model.model, o.reference}) {
+    std::filesystem::path directory = model;
+    if (std::filesystem::is_regular_file(directory)) directory = directory.has_parent_path() ? directory.parent_path() : ".";
+    if (!model.empty() && (std::filesystem::exists(directory / "tokenizer.json") || std::filesystem::exists(directory / "tokenizer.model")))
       return directory;
+  }
   throw Error(ErrorKind::not_found,
               fmt::format("{}: there is no tokenizer; name a directory that has one with --tokenizer", o.model.model));
 }
 
 void run(const Options& o) {
-  std::string text = read_text(o.text);
+  std::string text = read_text_file(o.text, "the text");
   ProgressBar progress(o.model.progress);
   auto context = o.model.context();
   LanguageModel model(o.model.model, o.model.device, o.model.property_map(), context);

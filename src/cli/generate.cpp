@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "cli/generation_options.hpp"
 #include "nibble/error.hpp"
@@ -46,20 +44,12 @@ json to_json(const GenerationResult& r) {
           {"metrics", to_json(r.metrics)}};
 }
 
-std::string read_text_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(ErrorKind::not_found, fmt::format("{}: cannot open the prompt file", path));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 Prompt prompt_of(const Options& o) {
   if (o.prompt.has_value() + o.prompt_file.has_value() + o.ids.has_value() > 1)
     throw UsageError("give one of --prompt, --prompt-file and --ids");
   if (o.ids) return Prompt::from_ids(parse_ids(*o.ids));
   if (o.prompt) return Prompt::from_text(*o.prompt);
-  return Prompt::from_text(o.prompt_file ? read_text_file(*o.prompt_file) : read_stdin());
+  return Prompt::from_text(o.prompt_file ? read_text_file(*o.prompt_file, "the prompt file") : read_stdin());
 }
 
 GenerationRequest request_of(const json& line, const GenerationConfig& defaults) {

@@ -1,5 +1,7 @@
 #include "cli/generation_options.hpp"
 
+#include <type_traits>
+
 namespace nibble::cli {
 
 namespace {
@@ -12,10 +14,10 @@ std::string option_name(std::string field) {
 
 template <class T>
 void add_value(CLI::App& command, json& fields, const std::string& field, const std::string& help) {
-  command
-      .add_option_function<T>(
-          option_name(field), [&fields, field](const T& value) { fields[field] = value; }, help)
-      ->group("Generation");
+  auto* option = command.add_option_function<T>(
+      option_name(field), [&fields, field](const T& value) { fields[field] = value; }, help);
+  option->group("Generation");
+  if constexpr (std::is_unsigned_v<T>) option->check(CLI::NonNegativeNumber);  // or -1 would become 2^64 - 1
 }
 
 void add_flag(CLI::App& command, json& fields, const std::string& field, const std::string& help, bool value = true) {

@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "cli/command.hpp"
 #include "nibble/chat.hpp"
@@ -24,11 +22,7 @@ ChatTemplate load(const std::string& source) {
     if (!found) throw Error(ErrorKind::not_found, fmt::format("{}: there is no chat template in this directory", source));
     return *found;
   }
-  std::ifstream file(source, std::ios::binary);
-  if (!file) throw Error(ErrorKind::not_found, fmt::format("{}: cannot open the template", source));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return ChatTemplate(text.str(), source);
+  return ChatTemplate(read_text_file(source, "the template"), source);
 }
 
 void run(const Options& o) {

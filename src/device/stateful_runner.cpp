@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <unordered_map>
 
@@ -20,8 +21,7 @@ class StatefulRunner : public ModelRunner {
   std::string_view device_name() const override { return model_->device_name(); }
 
   Tensor forward(std::span<const TokenSpan> batch) override {
-    for (const TokenSpan& span : batch)
-      if (span.tokens.empty()) fail(ErrorKind::invalid_argument, "a model cannot run on no tokens: give it a prompt of at least one");
+    for (const TokenSpan& span : batch) check(span);
     std::vector<Tensor> rows;
     try {
       for (const TokenSpan& span : batch) rows.push_back(run(span));
@@ -39,6 +39,13 @@ class StatefulRunner : public ModelRunner {
     std::unique_ptr<InferRequest> request;
     int64_t length = 0;
   };
+
+  /// Graphs convert ids to 32 bits before they look them up, so larger ones would wrap around to some other token.
+  static void check(const TokenSpan& span) {
+    if (span.tokens.empty()) fail(ErrorKind::invalid_argument, "a model cannot run on no tokens: give it a prompt of at least one");
+    for (int64_t id : span.tokens)
+      if (id < 0 || id > std::numeric_limits<int32_t>::max()) fail(ErrorKind::invalid_argument, "{} is not a token id", id);
+  }
 
   Tensor run(const TokenSpan& span) {
     Sequence& sequence = sequences_[span.sequence];

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "base/fail.hpp"
@@ -29,6 +30,8 @@ PaddedRows pad_left(const std::vector<std::vector<int64_t>>& rows, int64_t pad_i
   if (padded.length == 0) fail(ErrorKind::invalid_argument, "there are no tokens to run");
   for (const auto& row : rows) {
     if (row.empty()) fail(ErrorKind::invalid_argument, "a row of tokens is empty");
+    for (int64_t id : row)
+      if (id < 0 || id > std::numeric_limits<int32_t>::max()) fail(ErrorKind::invalid_argument, "{} is not a token id", id);
     size_t padding = static_cast<size_t>(padded.length) - row.size();
     padded.ids.insert(padded.ids.end(), padding, pad_id);
     padded.ids.insert(padded.ids.end(), row.begin(), row.end());

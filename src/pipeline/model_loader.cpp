@@ -10,7 +10,7 @@ namespace fs = std::filesystem;
 
 ModelFiles find_model(const fs::path& path) {
   if (!fs::exists(path)) fail(ErrorKind::not_found, "{}: there is no such file or directory", path.string());
-  if (path.extension() == ".xml") return {ModelFormat::openvino_ir, path.parent_path(), path};
+  if (path.extension() == ".xml") return {ModelFormat::openvino_ir, path.has_parent_path() ? path.parent_path() : ".", path};
   for (const char* name : {"openvino_model.xml", "openvino_language_model.xml"})
     if (fs::exists(path / name)) return {ModelFormat::openvino_ir, path, path / name};
   if (fs::exists(path / "config.json")) return {ModelFormat::checkpoint, path, {}};

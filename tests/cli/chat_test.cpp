@@ -93,6 +93,18 @@ TEST(Chat, AnInterruptStopsTheAnswerOnly) {
   EXPECT_THAT(run.out, HasSubstr(messages[1]["content"].get<std::string>().substr(0, 20)));
 }
 
+TEST(Chat, AnInterruptAtThePromptEndsNothing) {
+  Command command({"chat", nib()});
+  command.write("Who are you?\n");
+  command.wait_until([&] { return command.output().find("Nibble.\n") != std::string::npos; });
+  command.interrupt();
+  command.wait_until([&] { return command.output().find("Ctrl-D") != std::string::npos; });
+  command.write("What is 7 + 5?\n");
+  Outcome run = command.finish();
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.out, HasSubstr("7 + 5 = 12."));
+}
+
 TEST(Chat, NeedsATemplate) {
   test::ScratchDirectory scratch;
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"})

@@ -96,6 +96,13 @@ void Command::close_input() {
 
 void Command::interrupt() { ::kill(process_, SIGINT); }
 
+bool Command::handles_interrupts() const {
+  std::istringstream status(file_text("/proc/" + std::to_string(process_) + "/status"));
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("SigCgt:")) return std::stoull(line.substr(7), nullptr, 16) >> (SIGINT - 1) & 1;
+  return false;
+}
+
 bool Command::has_ended() {
   if (!ended_) ended_ = ::waitpid(process_, &status_, WNOHANG) == process_;
   return ended_;
@@ -104,7 +111,7 @@ bool Command::has_ended() {
 void Command::wait_until(const std::function<bool()>& condition) {
   auto limit = Clock::now() + std::chrono::minutes(1);
   while (!condition()) {
-    if (has_ended()) throw std::runtime_error("the command ended early: " + file_text(scratch_ / "err"));
+    if (has_ended()) throw std::runtime_error("the command ended early: " + errors());
     if (Clock::now() > limit) throw std::runtime_error("waited in vain; output so far: " + output());
     pause_a_little();
   }
@@ -117,7 +124,7 @@ Outcome Command::finish() {
     if (Clock::now() > limit) throw std::runtime_error("the command does not end; output so far: " + output());
     pause_a_little();
   }
-  return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 1000 + WTERMSIG(status_), output(), file_text(scratch_ / "err")};
+  return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 1000 + WTERMSIG(status_), output(), errors()};
 }
 
 Outcome nibble(const std::vector<std::string>& arguments, std::string_view input) {

@@ -34,6 +34,8 @@ class Command {
   void close_input();
   void interrupt();  ///< as Ctrl-C does
   std::string output() const { return file_text(scratch_ / "out"); }
+  std::string errors() const { return file_text(scratch_ / "err"); }
+  bool handles_interrupts() const;  ///< its start is over
   /// Waits until the condition holds; throws after a minute or when the command ends before.
   void wait_until(const std::function<bool()>& condition);
   /// Closes the input and waits for the end; throws after two minutes.

@@ -42,6 +42,14 @@ TEST_F(Export, MakesADirectoryThatRuns) {
   EXPECT_EQ(nibble({"generate", output(), "-p", "Who are you?"}).out, "I am Nib, a tiny model that ships with Nibble.\n");
 }
 
+TEST_F(Export, TheXmlFileStandsForItsDirectory) {
+  ASSERT_EQ(run().code, 0);
+  std::string xml = std::filesystem::proximate(output()) / "openvino_model.xml";
+  EXPECT_EQ(nibble({"generate", xml, "-p", "Who are you?"}).out, "I am Nib, a tiny model that ships with Nibble.\n");
+  test::write_text(scratch_ / "text.txt", "Once there was a little fox.");
+  EXPECT_EQ(nibble({"eval", xml, "--text", scratch_ / "text.txt"}).code, 0);
+}
+
 TEST_F(Export, JsonHasTheReport) {
   Outcome made = run({"--weight-format", "int4", "--sym", "--group-size", "64", "--json"});
   EXPECT_THAT(made.err, IsEmpty());

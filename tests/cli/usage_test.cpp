@@ -23,7 +23,7 @@ class Subcommand : public testing::TestWithParam<std::string> {};
 class WrongCommandLine : public testing::TestWithParam<std::pair<const char*, Arguments>> {};
 class MissingModel : public testing::TestWithParam<std::pair<const char*, Arguments>> {};
 
-std::string name_of(const auto& info) { return info.param.first; }
+std::string name_of(const auto& instance) { return instance.param.first; }
 
 }  // namespace
 
@@ -36,7 +36,7 @@ TEST_P(Subcommand, HelpHasExamples) {
 
 TEST_P(Subcommand, IsInTheHelpOfTheCommand) { EXPECT_THAT(nibble({"--help"}).out, HasSubstr("\n  " + GetParam() + " ")); }
 
-INSTANTIATE_TEST_SUITE_P(Cli, Subcommand, testing::ValuesIn(kCommands), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Cli, Subcommand, testing::ValuesIn(kCommands), [](const auto& instance) { return instance.param; });
 
 TEST_P(WrongCommandLine, EndsWithTwo) {
   Outcome run = nibble(GetParam().second);
@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Cli, WrongCommandLine,
                                          std::pair{"no_messages", Arguments{"template", nib(), "--messages", "{}"}},
                                          std::pair{"window", Arguments{"eval", nib(), "--text", "unused", "--window", "1"}},
                                          std::pair{"ratio", Arguments{"export", nib(), "unused", "--ratio", "1.5"}}),
-                         [](const auto& info) { return name_of(info); });
+                         [](const auto& instance) { return name_of(instance); });
 
 TEST_P(MissingModel, IsNamedInTheError) {
   Outcome run = nibble(GetParam().second);
@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(Cli, MissingModel,
                                          std::pair{"inspect", Arguments{"inspect", "no-such-model"}},
                                          std::pair{"eval", Arguments{"eval", "no-such-model", "--text", nib() + "/README.md"}},
                                          std::pair{"bench", Arguments{"bench", "no-such-model"}}),
-                         [](const auto& info) { return name_of(info); });
+                         [](const auto& instance) { return name_of(instance); });
 
 TEST(Cli, VersionIsPrinted) {
   Outcome run = nibble({"--version"});

@@ -67,6 +67,10 @@ struct Case {
   Mode mode;
   int64_t group_size;
   int64_t rows;  // of the lazy original
+
+  friend void PrintTo(const Case& c, std::ostream* out) {
+    *out << to_string(c.mode) << " " << to_string(c.shape) << " group " << c.group_size << " rows " << c.rows;
+  }
 };
 
 class Sliced : public testing::TestWithParam<Case> {};

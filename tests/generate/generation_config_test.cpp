@@ -70,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Invalid{"top_p_zero", {"top_p is 0", "above 0 and at most 1"}, [](C& c) { c.do_sample = true, c.top_p = 0; }},
                     Invalid{"top_p_above_one", {"top_p is 1.5"}, [](C& c) { c.do_sample = true, c.top_p = 1.5f; }},
                     Invalid{"min_p", {"min_p is 1", "at least 0 and below 1"}, [](C& c) { c.do_sample = true, c.min_p = 1; }}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& instance) { return instance.param.name; });
 
 TEST(GenerationConfig, EachWayToEndIsEnough) {
   EXPECT_NO_THROW(valid().validate());

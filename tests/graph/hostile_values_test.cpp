@@ -238,7 +238,7 @@ TEST_P(BrokenCases, GiveResultsOrErrors) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, BrokenCases, testing::Values("shape_cases.json", "movement_cases.json", "vision_cases.json"),
-                         [](const auto& info) { return std::string(info.param, std::string_view(info.param).find('_')); });
+                         [](const auto& test) { return std::string(test.param, std::string_view(test.param).find('_')); });
 
 }  // namespace
 }  // namespace nibble::test

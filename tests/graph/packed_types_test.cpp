@@ -52,7 +52,7 @@ TEST_P(PackedTypes, MoveAsUnpackedOnesDo) {
 
 INSTANTIATE_TEST_SUITE_P(Unsigned, PackedTypes,
                          testing::Values(ElementType::u1, ElementType::u2, ElementType::u3, ElementType::u4, ElementType::u6),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+                         [](const auto& test) { return std::string(to_string(test.param)); });
 
 TEST(PackedGather, KeepsCodesOfNf4) {
   std::vector<std::byte> codes{std::byte{0x10}, std::byte{0x32}, std::byte{0x54}, std::byte{0x76}};

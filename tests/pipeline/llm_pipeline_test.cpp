@@ -8,6 +8,7 @@
 
 #include "expect_error.hpp"
 #include "models.hpp"
+#include "nibble/export.hpp"
 
 namespace nibble {
 
@@ -315,6 +316,18 @@ TEST(PipelineParts, BrokenFilesAreNamed) {
   test::PartOfNib directory({"config.json", "model.safetensors"});
   test::write_text(directory.path() / "generation_config.json", "{\"eos_token_id\": ");
   EXPECT_TRUE(fails(ErrorKind::corrupt, {"generation_config.json"}, [&] { LLMPipeline(directory.path()); }));
+}
+
+TEST(PipelineParts, TheXmlFileOfTheWorkingDirectoryWillDo) {
+  test::ScratchDirectory scratch;
+  Context context({.threads = 2, .log = {}});
+  export_model(test::nib(), scratch / "model", {}, context);
+  auto before = std::filesystem::current_path();
+  std::filesystem::current_path(scratch / "model");
+  LLMPipeline pipeline("openvino_model.xml");
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(pipeline.has_tokenizer());
+  EXPECT_TRUE(pipeline.has_chat_template());
 }
 
 TEST(PipelineParts, MissingModelsAreNamed) {
