@@ -44,9 +44,9 @@ struct ChatRenderOptions {
   std::optional<std::tm> now;
   /// Leaves the last message open for the model to go on with it, instead of ending it: the output stops inside it.
   bool continue_final_message = false;
-  uint64_t max_steps = 50'000'000;                       ///< evaluations; tens of millions take seconds
-  size_t max_output_bytes = size_t{64} << 20;            ///< also of any string in between
-  size_t max_memory_bytes = size_t{512} << 20;           ///< of all values
+  uint64_t max_steps = 50'000'000;              ///< evaluations; tens of millions take seconds
+  size_t max_output_bytes = size_t{64} << 20;   ///< also of any string in between
+  size_t max_memory_bytes = size_t{512} << 20;  ///< of all values
 };
 
 /// A range of code points, end exclusive.

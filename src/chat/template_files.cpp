@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-/// The file's JSON object. Only members of the top level count, and nothing of them below depth 8.
+/// The file's JSON object.
 json read_object(const fs::path& path) {
   constexpr size_t longest = size_t{256} << 20;  // tokenizer_config.json may list very many added tokens
   constexpr int deepest = 100;
@@ -36,7 +36,8 @@ std::optional<std::string> template_of(const json& entry, std::string_view name,
   if (entry.is_string()) return name == "default" ? std::optional(entry.get<std::string>()) : std::nullopt;
   if (!entry.is_array()) fail(ErrorKind::corrupt, "{}: /chat_template is neither a text nor a list of templates", path.string());
   for (const json& item : entry) {
-    if (!item.is_object() || !item.contains("name") || !item["name"].is_string() || !item.contains("template") || !item["template"].is_string())
+    if (!item.is_object() || !item.contains("name") || !item["name"].is_string() || !item.contains("template") ||
+        !item["template"].is_string())
       fail(ErrorKind::corrupt, "{}: an entry of /chat_template has no name and template", path.string());
     if (item["name"].get<std::string>() == name) return item["template"].get<std::string>();
   }
@@ -53,13 +54,12 @@ std::optional<ChatTemplate> from_json_file(const fs::path& path, std::string_vie
   return ChatTemplate(std::move(*source), path.string());
 }
 
-ChatTemplate from_jinja_file(const fs::path& path) {
-  return ChatTemplate(read_file(path, jinja::Template::longest_source), path.string());
-}
+ChatTemplate from_jinja_file(const fs::path& path) { return ChatTemplate(read_file(path, jinja::Template::longest_source), path.string()); }
 
 /// Names become parts of paths, so they must be plain ones.
 bool is_plain_name(std::string_view name) {
-  return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string_view::npos;
+  return !name.empty() &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string_view::npos;
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ Value multiply(const Value& a, const Value& b) {
 bool is_zero(const Value& integer) { return to_big(integer).zero(); }
 
 Value floor_divide(const Value& a, const Value& b, bool want_remainder) {
-  if (is_zero(b)) refuse(Fault::zero_division_error, "{}", want_remainder ? "integer modulo by zero" : "integer division or modulo by zero");
+  if (is_zero(b))
+    refuse(Fault::zero_division_error, "{}", want_remainder ? "integer modulo by zero" : "integer division or modulo by zero");
   if (!a.is_big() && !b.is_big() && small_of(a) != smallest) {
     const int64_t x = small_of(a), y = small_of(b);
     int64_t quotient = x / y, remainder = x % y;

@@ -23,8 +23,26 @@ struct Slot {
 
 struct Expression {
   enum class Kind {
-    constant, name, list, tuple, dict, unary, logical_not, binary, logical_and, logical_or, compare, concat, conditional, attribute,
-    item, slice, call, filter, test, namespace_target,
+    constant,
+    name,
+    list,
+    tuple,
+    dict,
+    unary,
+    logical_not,
+    binary,
+    logical_and,
+    logical_or,
+    compare,
+    concat,
+    conditional,
+    attribute,
+    item,
+    slice,
+    call,
+    filter,
+    test,
+    namespace_target,
   };
   Expression(Kind k, int l) : kind(k), line(l) {}
   virtual ~Expression() = default;

@@ -14,9 +14,10 @@ namespace {
 
 /// What every Python object has.
 constexpr std::array<std::string_view, 23> common = {
-    "__class__", "__delattr__", "__dir__", "__doc__",  "__eq__",  "__format__",     "__ge__",       "__getattribute__",
-    "__gt__",    "__hash__",    "__init__", "__le__",   "__lt__",  "__ne__",         "__new__",      "__reduce__",
-    "__repr__",  "__setattr__", "__sizeof__", "__str__", "__getstate__", "__init_subclass__", "__subclasshook__"};
+    "__class__",  "__delattr__",      "__dir__",      "__doc__",           "__eq__",          "__format__",
+    "__ge__",     "__getattribute__", "__gt__",       "__hash__",          "__init__",        "__le__",
+    "__lt__",     "__ne__",           "__new__",      "__reduce__",        "__repr__",        "__setattr__",
+    "__sizeof__", "__str__",          "__getstate__", "__init_subclass__", "__subclasshook__"};
 /// What strings, lists, tuples and dicts have besides.
 constexpr std::array<std::string_view, 4> of_containers = {"__len__", "__iter__", "__contains__", "__getitem__"};
 
@@ -60,11 +61,16 @@ std::optional<Value> safe_attribute(Run& run, const Value& object, std::string_v
   return value;
 }
 
+bool is_hashable(const Value& value) {
+  if (value.is_list() || value.is_dict()) return false;
+  return !value.is_tuple() || std::all_of(value.items().begin(), value.items().end(), is_hashable);
+}
+
 /// object[key]; nothing where Python raises TypeError or LookupError.
 std::optional<Value> subscript(Run& run, const Value& object, const Value& key) {
   if (object.is_undefined()) use_undefined(object);
   if (object.is_dict()) {
-    if (key.is_list() || key.is_dict()) return std::nullopt;
+    if (!is_hashable(key)) return std::nullopt;
     const Value* found = find(run, object.dict(), key);
     return found ? std::optional<Value>(*found) : std::nullopt;
   }

@@ -30,7 +30,7 @@ class BigInteger {
   double to_double() const;
   /// Without sign; lower case.
   std::string magnitude(int base) const;
-    const std::vector<uint32_t>& limbs() const { return limbs_; }
+  const std::vector<uint32_t>& limbs() const { return limbs_; }
 
   BigInteger negated() const;
   friend BigInteger operator+(const BigInteger& a, const BigInteger& b);

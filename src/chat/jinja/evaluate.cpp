@@ -102,8 +102,7 @@ Value Interpreter::evaluate_concat(const Concat& node) {
 Value Interpreter::evaluate_conditional(const Conditional& node) {
   if (truth(run_, evaluate(*node.test))) return evaluate(*node.yes);
   if (node.no) return evaluate(*node.no);
-  return run_.undefined(
-      fmt::format("the inline if-expression on line {} evaluated to false and no else section was defined.", node.line));
+  return run_.undefined(fmt::format("the inline if-expression on line {} evaluated to false and no else section was defined.", node.line));
 }
 
 Value Interpreter::evaluate_slice(const SliceOf& node) {

@@ -12,7 +12,9 @@ struct LoopGuard {
 };
 
 /// For what lives no longer than a loop that runs in the activation: a shared pointer would make them hold each other.
-std::shared_ptr<Activation> borrowed(const std::shared_ptr<Activation>& activation) { return {std::shared_ptr<Activation>(), activation.get()}; }
+std::shared_ptr<Activation> borrowed(const std::shared_ptr<Activation>& activation) {
+  return {std::shared_ptr<Activation>(), activation.get()};
+}
 
 }  // namespace
 

@@ -136,8 +136,10 @@ Value format(Run& run, Arguments& arguments) {
 Value string(Run& run, Arguments& arguments) { return to_string(run, bind(arguments, "string", {"object"}, 1)[0]); }
 
 constexpr std::array filters = {
-    Filter{"center", center},       Filter{"trim", trim},           Filter{"replace", replace},     Filter{"indent", indent},
-    Filter{"truncate", truncate_text}, Filter{"wordcount", word_count}, Filter{"wordwrap", word_wrap}, Filter{"format", format},
+    Filter{"center", center},          Filter{"trim", trim},
+    Filter{"replace", replace},        Filter{"indent", indent},
+    Filter{"truncate", truncate_text}, Filter{"wordcount", word_count},
+    Filter{"wordwrap", word_wrap},     Filter{"format", format},
     Filter{"string", string},
 };
 

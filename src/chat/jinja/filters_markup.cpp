@@ -152,8 +152,8 @@ Value urlize(Run& run, Arguments& arguments) {
 }
 
 constexpr std::array filters = {
-    Filter{"escape", escape_filter},  Filter{"e", escape_filter},      Filter{"forceescape", force_escape}, Filter{"safe", safe},
-    Filter{"striptags", striptags},   Filter{"urlencode", url_encode}, Filter{"xmlattr", xml_attributes},   Filter{"urlize", urlize},
+    Filter{"escape", escape_filter}, Filter{"e", escape_filter},      Filter{"forceescape", force_escape}, Filter{"safe", safe},
+    Filter{"striptags", striptags},  Filter{"urlencode", url_encode}, Filter{"xmlattr", xml_attributes},   Filter{"urlize", urlize},
 };
 
 }  // namespace

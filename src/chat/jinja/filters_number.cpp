@@ -12,7 +12,7 @@ namespace {
 
 Value absolute(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "abs", {""}, 1);
-  if (!a[0].is_number() && method == "common") refuse(Fault::type_error, "bad operand type for abs(): '{}'", type_name(a[0]));
+  if (!a[0].is_number()) refuse(Fault::type_error, "bad operand type for abs(): '{}'", type_name(a[0]));
   if (a[0].is_float()) return std::fabs(a[0].real());
   return less(run, a[0], int64_t{0}) ? negate(a[0]) : unary(run, "+", a[0]);
 }
@@ -89,8 +89,10 @@ Value round_number(Run& run, Arguments& arguments) {
   constexpr int64_t most = 4000;
   if (digits > most || digits < -most) refuse(Fault::overflow_error, "a precision of {} is too large", digits);
   const Value scale = arithmetic("**", int64_t{10}, digits);
-  const double scaled = to_double(binary(run, "*", a[0], scale));
-  return arithmetic("/", truncate(method == "ceil" ? std::ceil(scaled) : std::floor(scaled)), scale);
+  const Value product = binary(run, "*", a[0], scale);
+  if (!product.is_number()) refuse(Fault::type_error, "must be real number, not {}", type_name(product));
+  if (product.is_integer()) return arithmetic("/", product, scale);
+  return arithmetic("/", truncate(method == "ceil" ? std::ceil(product.real()) : std::floor(product.real())), scale);
 }
 
 Value file_size(Run& run, Arguments& arguments) {
@@ -112,7 +114,11 @@ Value file_size(Run& run, Arguments& arguments) {
 }
 
 constexpr std::array filters = {
-    Filter{"abs", absolute}, Filter{"int", to_int}, Filter{"float", to_float}, Filter{"round", round_number}, Filter{"filesizeformat", file_size},
+    Filter{"abs", absolute},
+    Filter{"int", to_int},
+    Filter{"float", to_float},
+    Filter{"round", round_number},
+    Filter{"filesizeformat", file_size},
 };
 
 }  // namespace

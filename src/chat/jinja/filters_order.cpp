@@ -3,6 +3,7 @@
 
 #include "chat/jinja/arguments.hpp"
 #include "chat/jinja/attributes.hpp"
+#include "chat/jinja/numbers.hpp"
 #include "chat/jinja/objects.hpp"
 #include "chat/jinja/operators.hpp"
 #include "chat/jinja/registry.hpp"
@@ -34,7 +35,7 @@ Value multiple_key(Run& run, const Value& item, const Value& attribute, bool cas
 
 Value sort(Run& run, Arguments& arguments) {
   Bound a = bind(arguments, "sort", {"value", "reverse", "case_sensitive", "attribute"}, 1);
-  const bool reverse = a.has(1) && truth(run, a[1]), case_sensitive = a.has(2) && truth(run, a[2]);
+  const bool reverse = a.has(1) && to_index(a[1]) != 0, case_sensitive = a.has(2) && truth(run, a[2]);
   auto key = [&](const Value& item) {
     if (!a.has(3) || a[3].is_none()) return ignoring_case(run, item, case_sensitive);
     return multiple_key(run, item, a[3], case_sensitive);
@@ -52,7 +53,7 @@ Value dictsort(Run& run, Arguments& arguments) {
   std::vector<Value> pairs;
   for (const auto& [key, value] : a[0].dict().entries) pairs.push_back(run.tuple({key, value}));
   auto key = [&](const Value& pair) { return ignoring_case(run, pair.items()[by == "value"], case_sensitive); };
-  return run.list(sorted(run, std::move(pairs), key, a.has(3) && truth(run, a[3])));
+  return run.list(sorted(run, std::move(pairs), key, a.has(3) && to_index(a[3]) != 0));
 }
 
 Value unique(Run& run, Arguments& arguments) {

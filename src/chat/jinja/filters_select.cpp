@@ -40,14 +40,13 @@ Transform make_transform(Arguments arguments) {
     auto attribute = arguments.take("attribute");
     if (!attribute) refuse(Fault::filter_argument_error, "map requires a filter argument");
     Value absent = arguments.take("default").value_or(Value());
-    if (!arguments.named.empty())
-      refuse(Fault::filter_argument_error, "Unexpected keyword argument '{}'", arguments.named.front().first);
+    if (!arguments.named.empty()) refuse(Fault::filter_argument_error, "Unexpected keyword argument '{}'", arguments.named.front().first);
     return [path = *attribute, absent](Run& run, const Value& item) { return get_path(run, item, path, absent); };
   }
   const std::string name = take_name(arguments);
-  const Filter* filter = find_filter(name);
-  if (!filter) refuse(Fault::template_runtime_error, "No filter named '{}'.", name);
-  return [arguments = std::move(arguments), filter](Run& run, const Value& item) {
+  // Without items an unknown name does no harm, so it is an error on the first one only.
+  return [arguments = std::move(arguments), name, filter = find_filter(name)](Run& run, const Value& item) {
+    if (!filter) refuse(Fault::template_runtime_error, "No filter named '{}'.", name);
     Arguments call = arguments;
     call.positional.insert(call.positional.begin(), item);
     return filter->body(run, call);
@@ -82,12 +81,10 @@ Condition make_condition(Arguments arguments, bool of_attribute) {
     path = std::move(arguments.positional.front());
     arguments.positional.erase(arguments.positional.begin());
   }
-  if (arguments.positional.empty())
-    return [path](Run& run, const Value& item) { return truth(run, get_path(run, item, path, Value())); };
+  if (arguments.positional.empty()) return [path](Run& run, const Value& item) { return truth(run, get_path(run, item, path, Value())); };
   const std::string name = take_name(arguments);
-  const Test* test = find_test(name);
-  if (!test) refuse(Fault::template_runtime_error, "No test named '{}'.", name);
-  return [arguments = std::move(arguments), test, path](Run& run, const Value& item) {
+  return [arguments = std::move(arguments), name, test = find_test(name), path](Run& run, const Value& item) {
+    if (!test) refuse(Fault::template_runtime_error, "No test named '{}'.", name);
     Arguments call = arguments;
     call.positional.insert(call.positional.begin(), get_path(run, item, path, Value()));
     return test->body(run, call);

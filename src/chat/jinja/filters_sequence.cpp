@@ -44,9 +44,7 @@ Value random(Run& run, Arguments& arguments) {
   return get_item(run, a[0], static_cast<int64_t>(std::uniform_int_distribution<size_t>(0, count - 1)(source)));
 }
 
-Value length_of(Run& run, Arguments& arguments) {
-  return static_cast<int64_t>(length(run, bind(arguments, "length", {""}, 1)[0]));
-}
+Value length_of(Run& run, Arguments& arguments) { return static_cast<int64_t>(length(run, bind(arguments, "length", {""}, 1)[0])); }
 
 Value list(Run& run, Arguments& arguments) { return run.list(elements(run, bind(arguments, "list", {"value"}, 1)[0])); }
 
@@ -147,9 +145,9 @@ Value slices(Run& run, Arguments& arguments) {
 }
 
 constexpr std::array filters = {
-    Filter{"first", first},   Filter{"last", last},       Filter{"random", random}, Filter{"length", length_of}, Filter{"count", length_of},
-    Filter{"list", list},     Filter{"reverse", reverse}, Filter{"items", items},   Filter{"join", join},        Filter{"sum", sum},
-    Filter{"batch", batch},   Filter{"slice", slices},
+    Filter{"first", first},     Filter{"last", last}, Filter{"random", random},   Filter{"length", length_of},
+    Filter{"count", length_of}, Filter{"list", list}, Filter{"reverse", reverse}, Filter{"items", items},
+    Filter{"join", join},       Filter{"sum", sum},   Filter{"batch", batch},     Filter{"slice", slices},
 };
 
 }  // namespace

@@ -81,7 +81,8 @@ class PrettyPrinter {
     if (!value.is_dict()) return value;
     std::vector<Value> keys = elements(run_, value);
     if (std::all_of(keys.begin(), keys.end(), [](const Value& key) { return key.is_string(); }))
-      keys = sorted(run_, std::move(keys), [](const Value& key) { return key; }, false);
+      keys = sorted(
+          run_, std::move(keys), [](const Value& key) { return key; }, false);
     DictBuilder dict(run_);
     for (const Value& key : keys) dict.set(key, with_sorted_keys(*find(run_, value.dict(), key)));
     return dict.value();
@@ -134,7 +135,8 @@ class PrettyPrinter {
 Value pprint(Run& run, Arguments& arguments) { return PrettyPrinter(run).print(bind(arguments, "pprint", {"value"}, 1)[0]); }
 
 constexpr std::array filters = {
-    Filter{"default", default_value}, Filter{"d", default_value}, Filter{"attr", attribute}, Filter{"tojson", tojson}, Filter{"pprint", pprint},
+    Filter{"default", default_value}, Filter{"d", default_value}, Filter{"attr", attribute},
+    Filter{"tojson", tojson},         Filter{"pprint", pprint},
 };
 
 }  // namespace

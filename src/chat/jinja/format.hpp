@@ -20,16 +20,16 @@ std::span<const Method> format_methods();
 
 /// How a number is laid out; shared by % formatting and format specifications.
 struct NumberLayout {
-  char type = 0;       ///< d x X o b e E f F g G %, n or 0
+  char type = 0;  ///< d x X o b e E f F g G %, n or 0
   int64_t precision = -1;
-  char sign = '-';     ///< '-', '+' or ' '
+  char sign = '-';  ///< '-', '+' or ' '
   bool alternate = false;
-  char grouping = 0;   ///< ',' or '_'
+  char grouping = 0;  ///< ',' or '_'
 };
 
 /// A number split where padding with zeros would go.
 struct NumberText {
-  std::string sign;    ///< with the base prefix
+  std::string sign;  ///< with the base prefix
   std::string digits;
 };
 

@@ -75,6 +75,7 @@ class BraceFormatter {
   }
 
   Value lookup(std::string_view name) {
+    if (name.find('{') != std::string_view::npos) refuse(Fault::value_error, "unexpected '{{' in field name");
     const size_t end = std::min(name.find_first_of(".["), name.size());
     Value value = first(name.substr(0, end));
     for (std::string_view rest = name.substr(end); !rest.empty();) {

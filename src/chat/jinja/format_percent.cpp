@@ -33,9 +33,9 @@ class PercentFormatter {
     }
     const bool single = !arguments_.is_tuple();
     const size_t given = single ? 1 : arguments_.items().size();
-    const bool mapping_like = arguments_.is_dict() || arguments_.is_list() || arguments_.is_undefined();
-    if (used_ < given && !(single && mapping_like))
-      refuse(Fault::type_error, "not all arguments converted during string formatting");
+    const bool mapping_like = arguments_.is_dict() || arguments_.is_list() || arguments_.is_undefined() ||
+                              (arguments_.is_object() && arguments_.object()->subscriptable());
+    if (used_ < given && !(single && mapping_like)) refuse(Fault::type_error, "not all arguments converted during string formatting");
     return text_.value(markup_);
   }
 

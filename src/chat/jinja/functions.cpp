@@ -29,8 +29,7 @@ std::pair<Value, Value> as_pair(Run& run, const Value& item, size_t position) {
 }
 
 Value dict(Run& run, Arguments& arguments) {
-  if (arguments.positional.size() > 1)
-    refuse(Fault::type_error, "dict expected at most 1 argument, got {}", arguments.positional.size());
+  if (arguments.positional.size() > 1) refuse(Fault::type_error, "dict expected at most 1 argument, got {}", arguments.positional.size());
   DictBuilder result(run);
   for (const Value& source : arguments.positional) {
     if (source.is_dict()) {
@@ -66,7 +65,9 @@ Value joiner(Run& run, Arguments& arguments) {
   return run.make<Joiner>(a.has(0) ? a[0] : run.string(", "));
 }
 
-Value lipsum(Run&, Arguments&) { refuse(Fault::template_runtime_error, "lipsum() is not supported: templates of chats need no random text"); }
+Value lipsum(Run&, Arguments&) {
+  refuse(Fault::template_runtime_error, "lipsum() is not supported: templates of chats need no random text");
+}
 
 Value raise_exception(Run& run, Arguments& arguments) {
   if (arguments.positional.empty() && arguments.named.empty())

@@ -35,8 +35,13 @@ class Lexer {
   explicit Lexer(std::string_view source) : source_(normalized(source)) {}
 
   std::vector<Token> run() {
-    while (at_ < source_.size()) read_text();
-    push(TokenType::end, "");
+    try {
+      while (at_ < source_.size()) read_text();
+      push(TokenType::end, "");
+    } catch (const Failure& failure) {
+      push(TokenType::error, failure.what());
+      tokens_.back().line = failure.line() ? failure.line() : line_;
+    }
     return std::move(tokens_);
   }
 
@@ -48,8 +53,8 @@ class Lexer {
   void push(TokenType type, std::string_view text) { tokens_.push_back({type, line_, std::string(text), {}}); }
 
   void advance(size_t size) {
-    line_ += static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_),
-                                         source_.begin() + static_cast<std::ptrdiff_t>(at_ + size), '\n'));
+    line_ += static_cast<int>(
+        std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_), source_.begin() + static_cast<std::ptrdiff_t>(at_ + size), '\n'));
     at_ += size;
   }
 
@@ -113,6 +118,7 @@ class Lexer {
 
   void read_comment() {
     const size_t end = source_.find("#}", at_);
+    if (end == std::string::npos && at_ == source_.size()) return;  // nothing behind it: Jinja does not mind
     if (end == std::string::npos) error("Missing end of comment tag");
     const char sign = end > at_ ? source_[end - 1] : '\0';
     close(end + 2, sign == '-', sign != '+');
@@ -141,6 +147,7 @@ class Lexer {
       close(end + (sign ? 3 : 2), sign == '-', sign != '+');
       return true;
     }
+    if (at_ == source_.size()) return true;
     error("Missing end of raw directive");
   }
 
@@ -293,6 +300,7 @@ std::string describe(const Token& token) {
     case TokenType::integer: return "integer";
     case TokenType::real: return "float";
     case TokenType::end: return "end of template";
+    case TokenType::error: return "error";
   }
   return "";
 }

@@ -42,11 +42,11 @@ struct Entity {
   char32_t code;
 };
 constexpr std::array entities = {
-    Entity{"amp", '&'},        Entity{"lt", '<'},       Entity{"gt", '>'},         Entity{"quot", '"'},      Entity{"apos", '\''},
-    Entity{"nbsp", 0xA0},      Entity{"copy", 0xA9},    Entity{"reg", 0xAE},       Entity{"trade", 0x2122},  Entity{"hellip", 0x2026},
-    Entity{"ndash", 0x2013},   Entity{"mdash", 0x2014}, Entity{"lsquo", 0x2018},   Entity{"rsquo", 0x2019},  Entity{"ldquo", 0x201C},
-    Entity{"rdquo", 0x201D},   Entity{"laquo", 0xAB},   Entity{"raquo", 0xBB},     Entity{"bull", 0x2022},   Entity{"middot", 0xB7},
-    Entity{"times", 0xD7},     Entity{"deg", 0xB0},     Entity{"euro", 0x20AC},    Entity{"pound", 0xA3},    Entity{"larr", 0x2190},
+    Entity{"amp", '&'},      Entity{"lt", '<'},       Entity{"gt", '>'},       Entity{"quot", '"'},     Entity{"apos", '\''},
+    Entity{"nbsp", 0xA0},    Entity{"copy", 0xA9},    Entity{"reg", 0xAE},     Entity{"trade", 0x2122}, Entity{"hellip", 0x2026},
+    Entity{"ndash", 0x2013}, Entity{"mdash", 0x2014}, Entity{"lsquo", 0x2018}, Entity{"rsquo", 0x2019}, Entity{"ldquo", 0x201C},
+    Entity{"rdquo", 0x201D}, Entity{"laquo", 0xAB},   Entity{"raquo", 0xBB},   Entity{"bull", 0x2022},  Entity{"middot", 0xB7},
+    Entity{"times", 0xD7},   Entity{"deg", 0xB0},     Entity{"euro", 0x20AC},  Entity{"pound", 0xA3},   Entity{"larr", 0x2190},
     Entity{"rarr", 0x2192},
 };
 

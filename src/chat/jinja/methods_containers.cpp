@@ -20,7 +20,8 @@ Value copy(Run&, const Value& self, Arguments& arguments) {
 
 Value count(Run& run, const Value& self, Arguments& arguments) {
   Bound a = bind(arguments, "count", {""}, 1);
-  return std::count_if(self.items().begin(), self.items().end(), [&](const Value& item) { return item.same(a[0]) || equal(run, item, a[0]); });
+  return std::count_if(self.items().begin(), self.items().end(),
+                       [&](const Value& item) { return item.same(a[0]) || equal(run, item, a[0]); });
 }
 
 int64_t clamped(const Bound& a, size_t i, int64_t absent, int64_t size) {
@@ -60,8 +61,8 @@ Value fromkeys(Run& run, const Value&, Arguments& arguments) {
 }
 
 constexpr std::array of_list = {
-    Method{"append", refused}, Method{"clear", refused},  Method{"copy", copy},     Method{"count", count},
-    Method{"extend", refused}, Method{"index", index},    Method{"insert", refused}, Method{"pop", refused},
+    Method{"append", refused}, Method{"clear", refused},   Method{"copy", copy},      Method{"count", count},
+    Method{"extend", refused}, Method{"index", index},     Method{"insert", refused}, Method{"pop", refused},
     Method{"remove", refused}, Method{"reverse", refused}, Method{"sort", refused},
 };
 constexpr std::array of_tuple = {Method{"count", count}, Method{"index", index}};

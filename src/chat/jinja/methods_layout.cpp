@@ -131,8 +131,7 @@ Value maketrans(Run& run, const Value&, Arguments& arguments) {
   if (!a[0].is_dict()) refuse(Fault::type_error, "if you give only one argument to maketrans it must be a dict");
   DictBuilder dict(run);
   for (const auto& [key, value] : a[0].dict().entries) {
-    if (key.is_string() && key.string().length != 1)
-      refuse(Fault::value_error, "string keys in translate table must be of length 1");
+    if (key.is_string() && key.string().length != 1) refuse(Fault::value_error, "string keys in translate table must be of length 1");
     size_t at = 0;
     dict.set(key.is_string() ? Value(static_cast<int64_t>(next_code_point(key.text(), at))) : key, value);
   }
@@ -140,18 +139,12 @@ Value maketrans(Run& run, const Value&, Arguments& arguments) {
 }
 
 constexpr std::array methods = {
-    Method{"strip", stripped<true, true>},
-    Method{"lstrip", stripped<true, false>},
-    Method{"rstrip", stripped<false, true>},
-    Method{"replace", replace},
-    Method{"ljust", padded<Side::left>},
-    Method{"rjust", padded<Side::right>},
-    Method{"center", padded<Side::both>},
-    Method{"zfill", zfill},
-    Method{"expandtabs", expandtabs},
-    Method{"encode", encode},
-    Method{"translate", translate},
-    Method{"maketrans", maketrans},
+    Method{"strip", stripped<true, true>},   Method{"lstrip", stripped<true, false>},
+    Method{"rstrip", stripped<false, true>}, Method{"replace", replace},
+    Method{"ljust", padded<Side::left>},     Method{"rjust", padded<Side::right>},
+    Method{"center", padded<Side::both>},    Method{"zfill", zfill},
+    Method{"expandtabs", expandtabs},        Method{"encode", encode},
+    Method{"translate", translate},          Method{"maketrans", maketrans},
 };
 
 }  // namespace

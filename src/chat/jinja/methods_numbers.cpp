@@ -76,8 +76,10 @@ Value as_integer_ratio(Run& run, const Value& self, Arguments& arguments) {
 }
 
 constexpr std::array of_int = {
-    Method{"bit_length", bit_length}, Method{"bit_count", bit_count},
-    Method{"conjugate", conjugate},   Method{"to_bytes", to_bytes},
+    Method{"bit_length", bit_length},
+    Method{"bit_count", bit_count},
+    Method{"conjugate", conjugate},
+    Method{"to_bytes", to_bytes},
     Method{"as_integer_ratio", as_integer_ratio},
 };
 constexpr std::array of_float = {

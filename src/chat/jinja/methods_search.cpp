@@ -103,10 +103,14 @@ Value remove_affix(Run& run, const Value& self, Arguments& arguments) {
 }
 
 constexpr std::array methods = {
-    Method{"find", find_text<false>},         Method{"rfind", find_text<true>},
-    Method{"index", index_text<false>},       Method{"rindex", index_text<true>},
-    Method{"count", count},                   Method{"startswith", affix<false>},
-    Method{"endswith", affix<true>},          Method{"removeprefix", remove_affix<false>},
+    Method{"find", find_text<false>},
+    Method{"rfind", find_text<true>},
+    Method{"index", index_text<false>},
+    Method{"rindex", index_text<true>},
+    Method{"count", count},
+    Method{"startswith", affix<false>},
+    Method{"endswith", affix<true>},
+    Method{"removeprefix", remove_affix<false>},
     Method{"removesuffix", remove_affix<true>},
 };
 

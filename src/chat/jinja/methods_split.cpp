@@ -140,9 +140,8 @@ Value join(Run& run, const Value& self, Arguments& arguments) {
 }
 
 constexpr std::array methods = {
-    Method{"split", split<false>},       Method{"rsplit", split<true>},
-    Method{"splitlines", splitlines},    Method{"partition", partition<false>},
-    Method{"rpartition", partition<true>}, Method{"join", join},
+    Method{"split", split<false>},         Method{"rsplit", split<true>},         Method{"splitlines", splitlines},
+    Method{"partition", partition<false>}, Method{"rpartition", partition<true>}, Method{"join", join},
 };
 
 }  // namespace

@@ -89,9 +89,9 @@ std::optional<double> parse_float(std::string_view text) {
   const char* end = plain->data() + plain->size();
   auto [stop, code] = std::from_chars(plain->data(), end, value);
   if (code == std::errc::invalid_argument || stop != end || plain->find('(') != std::string::npos) return std::nullopt;
-  if (code == std::errc::result_out_of_range) value = plain->find("e-") == std::string::npos && plain->find("E-") == std::string::npos
-                                                          ? std::numeric_limits<double>::infinity()
-                                                          : 0.0;
+  if (code == std::errc::result_out_of_range)
+    value =
+        plain->find("e-") == std::string::npos && plain->find("E-") == std::string::npos ? std::numeric_limits<double>::infinity() : 0.0;
   return minus ? -value : value;
 }
 

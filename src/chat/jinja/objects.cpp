@@ -45,12 +45,11 @@ Range::Range(int64_t start, int64_t stop, int64_t step) : start_(start), stop_(s
     if (number > largest || number < -largest) refuse(Fault::overflow_error, "range() of {} is too large", number);
   const bool empty = step > 0 ? start >= stop : start <= stop;
   if (empty) return;
-  const auto distance = step > 0 ? static_cast<uint64_t>(stop) - static_cast<uint64_t>(start)
-                                 : static_cast<uint64_t>(start) - static_cast<uint64_t>(stop);
+  const auto distance =
+      step > 0 ? static_cast<uint64_t>(stop) - static_cast<uint64_t>(start) : static_cast<uint64_t>(start) - static_cast<uint64_t>(stop);
   const uint64_t stride = step > 0 ? static_cast<uint64_t>(step) : ~static_cast<uint64_t>(step) + 1;
   const uint64_t count = (distance - 1) / stride + 1;
-  if (count > longest)
-    refuse(Fault::overflow_error, "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).", longest);
+  if (count > longest) refuse(Fault::overflow_error, "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).", longest);
   count_ = static_cast<int64_t>(count);
 }
 
@@ -63,11 +62,22 @@ IteratorPtr Range::iterate(Run&) {
                                    [this](size_t i) { return Value(at(static_cast<int64_t>(i))); });
 }
 
-std::optional<Value> Range::attribute(Run&, std::string_view name) {
+std::optional<Value> Range::attribute(Run& run, std::string_view name) {
   if (name == "start") return start_;
   if (name == "stop") return stop_;
   if (name == "step") return step_;
-  return std::nullopt;
+  if (name != "count" && name != "index") return std::nullopt;
+  auto self = shared_from_this();
+  const bool counts = name == "count";
+  auto body = [self, counts](Run& inner, Arguments& arguments) -> Value {
+    Bound a = bind(arguments, counts ? "count" : "index", {""}, 1);
+    const std::vector<Value> items = elements(inner, self);
+    auto found = std::find_if(items.begin(), items.end(), [&](const Value& item) { return equal(inner, item, a[0]); });
+    if (counts) return int64_t{found != items.end()};
+    if (found == items.end()) refuse(Fault::value_error, "{} is not in range", jinja::repr(inner, a[0]));
+    return static_cast<int64_t>(found - items.begin());
+  };
+  return run.make<Function>("builtin_function_or_method", std::string(name), body);
 }
 
 std::optional<Value> Range::item(Run&, const Value& key) {
@@ -173,9 +183,8 @@ std::string Bytes::repr(Run&) {
 }
 
 IteratorPtr Bytes::iterate(Run&) {
-  return std::make_unique<Indexed>(shared_from_this(), data_.size(), [this](size_t i) {
-    return Value(int64_t{static_cast<unsigned char>(data_[i])});
-  });
+  return std::make_unique<Indexed>(shared_from_this(), data_.size(),
+                                   [this](size_t i) { return Value(int64_t{static_cast<unsigned char>(data_[i])}); });
 }
 
 std::optional<Value> Bytes::attribute(Run& run, std::string_view name) {

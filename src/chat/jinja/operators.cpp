@@ -142,8 +142,9 @@ Value concatenate(Run& run, const Value& a, const Value& b) {
   return a.is_list() ? run.list(std::move(items)) : run.tuple(std::move(items));
 }
 
-Value repeat(Run& run, const Value& sequence, int64_t wanted) {
-  const auto count = static_cast<uint64_t>(std::max<int64_t>(wanted, 0));
+Value repeat(Run& run, const Value& sequence, const Value& times) {
+  if (times.is_big()) refuse(Fault::overflow_error, "cannot fit 'int' into an index-sized integer");
+  const auto count = static_cast<uint64_t>(std::max<int64_t>(to_index(times), 0));
   if (sequence.is_string()) {
     TextBuilder text(run);
     text.repeat(sequence.text(), count);
@@ -173,8 +174,8 @@ Value binary(Run& run, std::string_view op, const Value& a, const Value& b) {
     return arithmetic(op, a, b);
   }
   if (op == "+" && same_kind(a, b)) return concatenate(run, a, b);
-  if (op == "*" && is_sequence(a) && b.is_integer()) return repeat(run, a, to_index(b));
-  if (op == "*" && is_sequence(b) && a.is_integer()) return repeat(run, b, to_index(a));
+  if (op == "*" && is_sequence(a) && b.is_integer()) return repeat(run, a, b);
+  if (op == "*" && is_sequence(b) && a.is_integer()) return repeat(run, b, a);
   if (op == "%" && a.is_string()) return percent_format(run, a, b);
   unsupported(op, a, b);
 }

@@ -46,8 +46,6 @@ bool is_callable(const Value& value);
 IteratorPtr iterate(Run& run, const Value& value);
 /// list(value)
 std::vector<Value> elements(Run& run, const Value& value);
-/// The characters of a string.
-std::vector<Value> characters(Run& run, const Value& string);
 
 /// Stable sort by `key`; throws what comparing throws.
 std::vector<Value> sorted(Run& run, std::vector<Value> items, const std::function<Value(const Value&)>& key, bool reverse);

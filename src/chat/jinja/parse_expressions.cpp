@@ -147,7 +147,7 @@ ExpressionPtr Parser::parse_primary(Use use) {
   if (token.is(TokenType::string)) return parse_string();
   if (token.is(TokenType::integer) || token.is(TokenType::real)) return std::make_unique<Constant>(line, next().number);
   if (skip_op("(")) {
-    ExpressionPtr node = parse_tuple_of(use == Use::read ? Use::read : use, {}, true, true);
+    ExpressionPtr node = parse_tuple_of(use, true, true);
     expect_op(")");
     return node;
   }
@@ -180,18 +180,11 @@ ExpressionPtr Parser::parse_string() {
   return std::make_unique<Constant>(line, constant_string(std::move(text)));
 }
 
-ExpressionPtr Parser::parse_tuple(bool conditional, std::string_view end, bool parentheses) {
-  return parse_tuple_of(Use::read, end, parentheses, conditional);
-}
-
-ExpressionPtr Parser::parse_tuple_of(Use use, std::string_view end, bool parentheses, bool conditional) {
+ExpressionPtr Parser::parse_tuple_of(Use use, bool parentheses, bool conditional) {
   Level level(*this);
   auto node = std::make_unique<TupleLiteral>(current().line);
   bool is_tuple = false;
-  auto at_end = [&] {
-    if (current().is(TokenType::variable_end) || current().is(TokenType::block_end) || current().is_op(")")) return true;
-    return !end.empty() && current().is_name(end);
-  };
+  auto at_end = [&] { return current().is(TokenType::variable_end) || current().is(TokenType::block_end) || current().is_op(")"); };
   for (;;) {
     if (!node->items.empty()) expect_op(",");
     if (at_end()) break;
@@ -206,8 +199,8 @@ ExpressionPtr Parser::parse_tuple_of(Use use, std::string_view end, bool parenth
   return node;
 }
 
-ExpressionPtr Parser::parse_target(Use use, std::string_view end) {
-  ExpressionPtr target = parse_tuple_of(use, end, false, true);
+ExpressionPtr Parser::parse_target(Use use) {
+  ExpressionPtr target = parse_tuple_of(use, false, true);
   check_target(*target);
   return target;
 }

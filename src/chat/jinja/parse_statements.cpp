@@ -89,7 +89,7 @@ StatementPtr Parser::parse_tag(const std::string& tag, int line) {
   if (tag == "filter") return parse_filter_block(line);
   if (tag == "print") return parse_print(line);
   if (tag == "break" || tag == "continue") return parse_jump(line, tag == "break");
-  if (tag == "include" || tag == "import" || tag == "from" || tag == "extends") return parse_refused(line);
+  if (tag == "include" || tag == "import" || tag == "from" || tag == "extends") return parse_refused(tag, line);
   if (tag == "autoescape") fail("autoescape blocks are not supported", line);
   tags_.pop_back();
   fail_unknown_tag(tag, line);
@@ -98,9 +98,9 @@ StatementPtr Parser::parse_tag(const std::string& tag, int line) {
 StatementPtr Parser::parse_for(int line) {
   auto node = std::make_unique<For>(line);
   ++any_loops_;
-  node->target = parse_target(Use::store, "in");
+  node->target = parse_target(Use::store);
   expect_name("in");
-  node->iterable = parse_tuple(false, "recursive");
+  node->iterable = parse_tuple(false);
   if (skip_name("if")) {
     node->filter = parse_expression();
     node->filter_target = copy_target(*node->target);
@@ -170,8 +170,7 @@ StatementPtr Parser::parse_block(int line) {
   if (node->required && !blank(node->body)) fail("Required blocks can only contain comments or whitespace", line);
   skip_name(node->name);
   for (const Block* other : program_.blocks)
-    if (other->name == node->name)
-      throw Failure(Fault::template_assertion_error, fmt::format("block '{}' defined twice", node->name), line);
+    if (other->name == node->name) note_failure(Fault::template_assertion_error, fmt::format("block '{}' defined twice", node->name), line);
   program_.blocks.push_back(node.get());
   return node;
 }
@@ -205,8 +204,8 @@ void Parser::parse_macro_body(MacroBody& macro, std::string_view end) {
   auto parameter = std::find(macro.parameters.begin(), macro.parameters.end(), "caller");
   if (!macro.uses_caller || parameter == macro.parameters.end()) return;
   if (static_cast<size_t>(macro.parameters.end() - parameter) > macro.defaults.size())
-    throw Failure(Fault::template_assertion_error,
-                  "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.", line);
+    note_failure(Fault::template_assertion_error,
+                 "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.", line);
 }
 
 StatementPtr Parser::parse_macro(int line) {
@@ -252,18 +251,50 @@ StatementPtr Parser::parse_print(int line) {
 }
 
 StatementPtr Parser::parse_jump(int line, bool leave) {
-  if (loops_ == 0) throw Failure(Fault::syntax_error, fmt::format("'{}' outside loop", leave ? "break" : "continue"), line);
+  if (loops_ == 0) note_failure(Fault::syntax_error, fmt::format("'{}' outside loop", leave ? "break" : "continue"), line);
   auto node = std::make_unique<Jump>(line);
   node->leave = leave;
   return node;
 }
 
-/// The rest of the tag is only read over: what it names cannot be loaded.
-StatementPtr Parser::parse_refused(int line) {
-  auto node = std::make_unique<Refused>(line);
+/// [with|without context]; true when it was there.
+bool Parser::skip_import_context() {
+  if (!(current().is_name("with") || current().is_name("without")) || !look().is_name("context")) return false;
+  next();
+  next();
+  return true;
+}
+
+void Parser::parse_imported_names() {
+  for (bool first = true;; first = false) {
+    if (!first) expect_op(",");
+    if (!current().is(TokenType::name)) fail_expected("name");
+    if (skip_import_context()) return;
+    if (current().text.starts_with('_')) fail("names starting with an underline can not be imported");
+    next();
+    if (skip_name("as")) expect_any_name();
+    if (skip_import_context() || !current().is_op(",")) return;
+  }
+}
+
+/// Reads include, import, from and extends: what they name cannot be loaded.
+StatementPtr Parser::parse_refused(const std::string& tag, int line) {
   parse_expression();
-  while (!current().is(TokenType::block_end) && !current().is(TokenType::end)) next();
-  return node;
+  if (tag == "include" && current().is_name("ignore") && look().is_name("missing")) {
+    next();
+    next();
+  }
+  if (tag == "import") {
+    expect_name("as");
+    expect_any_name();
+  }
+  if (tag == "from") {
+    expect_name("import");
+    parse_imported_names();
+  } else if (tag != "extends") {
+    skip_import_context();
+  }
+  return std::make_unique<Refused>(line);
 }
 
 }  // namespace nibble::jinja

@@ -4,16 +4,23 @@
 
 namespace nibble::jinja {
 
-Parser::Parser(std::string_view source) : tokens_(tokenize(source)) {}
+Parser::Parser(std::string_view source) : tokens_(tokenize(source)) { check_current(); }
+
+/// Reports what the lexer could not read, once everything before it has been parsed.
+void Parser::check_current() const {
+  if (current().is(TokenType::error)) fail(current().text);
+}
 
 Program Parser::parse() {
   program_.body = parse_until({});
+  if (noted_) throw Failure(*noted_);
   return std::move(program_);
 }
 
 const Token& Parser::next() {
   const Token& token = tokens_[at_];
   if (at_ + 1 < tokens_.size()) ++at_;
+  check_current();
   return token;
 }
 
@@ -51,6 +58,11 @@ void Parser::fail(const std::string& message, int line) const {
   throw Failure(Fault::template_syntax_error, message, line ? line : current().line);
 }
 
+/// For what parses but does not compile: reported when nothing is wrong with the grammar.
+void Parser::note_failure(Fault fault, const std::string& message, int line) {
+  if (!noted_) noted_.emplace(fault, message, line);
+}
+
 void Parser::fail_expected(std::string_view wanted) const {
   if (current().is(TokenType::end)) fail(fmt::format("unexpected end of template, expected '{}'.", wanted));
   fail(fmt::format("expected token '{}', got '{}'", wanted, describe(current())));
@@ -61,9 +73,8 @@ std::string Parser::closing_hint(const std::string* name) const {
   if (!ends_.empty() && !ends_.back().empty()) {
     std::string looking;
     for (std::string_view end : ends_.back()) looking += fmt::format("{}'{}'", looking.empty() ? "" : " or ", end);
-    const bool elsewhere = name && std::any_of(ends_.begin(), ends_.end(), [&](const Ends& ends) {
-                             return std::find(ends.begin(), ends.end(), *name) != ends.end();
-                           });
+    const bool elsewhere = name && std::any_of(ends_.begin(), ends_.end(),
+                                               [&](const Ends& ends) { return std::find(ends.begin(), ends.end(), *name) != ends.end(); });
     hint += elsewhere ? " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for " + looking + "."
                       : " Jinja was looking for the following tags: " + looking + ".";
   }
@@ -79,7 +90,7 @@ void Parser::fail_end() const { fail("Unexpected end of template." + closing_hin
 
 void Parser::note_name(const std::string& name, bool store) {
   if (store && name == "loop" && any_loops_ > 0)
-    throw Failure(Fault::template_assertion_error, "Can't assign to special loop variable in for-loop", current().line);
+    note_failure(Fault::template_assertion_error, "Can't assign to special loop variable in for-loop", current().line);
   if (!store && name == "self") program_.uses_self = true;
   if (!store && name == "super") program_.uses_super = true;
   for (MacroNames& names : macros_) {

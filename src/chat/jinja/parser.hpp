@@ -19,8 +19,8 @@ class Parser {
   Program parse();
 
  private:
-  static constexpr int deepest = 150;   // statements and parentheses inside one another
-  static constexpr int highest = 300;   // levels of one expression, such as the terms of a sum
+  static constexpr int deepest = 150;  // statements and parentheses inside one another
+  static constexpr int highest = 300;  // levels of one expression, such as the terms of a sum
 
   class Level;
   using Ends = std::vector<std::string_view>;
@@ -29,6 +29,7 @@ class Parser {
   const Token& current() const { return tokens_[at_]; }
   const Token& look() const { return tokens_[at_ + 1 < tokens_.size() ? at_ + 1 : at_]; }
   const Token& next();
+  void check_current() const;
   bool skip_op(std::string_view op);
   bool skip_name(std::string_view name);
   void expect_op(std::string_view op);
@@ -36,6 +37,7 @@ class Parser {
   std::string expect_any_name();
   void expect(TokenType type, std::string_view description);
   [[noreturn]] void fail(const std::string& message, int line = 0) const;
+  void note_failure(Fault fault, const std::string& message, int line);
   [[noreturn]] void fail_expected(std::string_view wanted) const;
   [[noreturn]] void fail_unknown_tag(const std::string& name, int line) const;
   [[noreturn]] void fail_end() const;
@@ -57,7 +59,9 @@ class Parser {
   StatementPtr parse_filter_block(int line);
   StatementPtr parse_print(int line);
   StatementPtr parse_jump(int line, bool leave);
-  StatementPtr parse_refused(int line);
+  StatementPtr parse_refused(const std::string& tag, int line);
+  bool skip_import_context();
+  void parse_imported_names();
   void parse_signature(MacroBody& macro);
   void parse_macro_body(MacroBody& macro, std::string_view end);
 
@@ -76,9 +80,9 @@ class Parser {
   ExpressionPtr parse_primary(Use use);
   ExpressionPtr parse_name(Use use);
   ExpressionPtr parse_string();
-  ExpressionPtr parse_tuple(bool conditional = true, std::string_view end = {}, bool parentheses = false);
-  ExpressionPtr parse_tuple_of(Use use, std::string_view end, bool parentheses, bool conditional);
-  ExpressionPtr parse_target(Use use, std::string_view end = {});
+  ExpressionPtr parse_tuple(bool conditional = true) { return parse_tuple_of(Use::read, false, conditional); }
+  ExpressionPtr parse_tuple_of(Use use, bool parentheses, bool conditional);
+  ExpressionPtr parse_target(Use use);
   ExpressionPtr parse_list();
   ExpressionPtr parse_dict();
   ExpressionPtr parse_postfix(ExpressionPtr node);
@@ -114,6 +118,7 @@ class Parser {
   std::vector<std::string> tags_;
   std::vector<Ends> ends_;
   std::vector<MacroNames> macros_;
+  std::optional<Failure> noted_;
   Program program_;
 };
 

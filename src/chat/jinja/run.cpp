@@ -25,7 +25,8 @@ void Run::require_text(size_t bytes) const {
 }
 
 void Run::require_items(size_t count) const {
-  if (count > limits_.memory_bytes / sizeof(Value)) refuse(Fault::limit, "the template makes a list of {} elements, which is too long", count);
+  if (count > limits_.memory_bytes / sizeof(Value))
+    refuse(Fault::limit, "the template makes a list of {} elements, which is too long", count);
   meter_.require(count * sizeof(Value));
 }
 
@@ -113,12 +114,14 @@ const Value* lookup(const DictData& dict, const Hash& code, const Same& same) {
 
 const Value* find(Run& run, const DictData& dict, const Value& key) {
   size_t code = hash(run, key);  // always, so that a key that cannot be hashed is an error
-  return lookup(dict, [&] { return code; }, [&](const Value& other) { return equal(run, other, key); });
+  return lookup(
+      dict, [&] { return code; }, [&](const Value& other) { return equal(run, other, key); });
 }
 
 const Value* find(const DictData& dict, std::string_view key) {
   auto same = [&](const Value& other) { return other.is_string() && other.text() == key; };
-  return lookup(dict, [&] { return hash_text(key); }, same);
+  return lookup(
+      dict, [&] { return hash_text(key); }, same);
 }
 
 DictBuilder::DictBuilder(Run& run) : run_(run), dict_(std::make_shared<DictData>()) {}

@@ -10,10 +10,10 @@ namespace nibble::jinja {
 
 /// What one rendering may use.
 struct Limits {
-  uint64_t steps = 50'000'000;          ///< evaluated expressions, loop iterations, and bytes of text in units of 32
+  uint64_t steps = 50'000'000;           ///< evaluated expressions, loop iterations, and bytes of text in units of 32
   size_t text_bytes = size_t{64} << 20;  ///< the output, and any single string
   size_t memory_bytes = size_t{512} << 20;
-  static constexpr int nesting = 1'200;       ///< evaluations inside evaluations, macro calls included
+  static constexpr int nesting = 1'200;         ///< evaluations inside evaluations, macro calls included
   static constexpr uint32_t value_depth = 300;  ///< containers inside containers
 };
 

@@ -51,13 +51,34 @@ bool Loop::advance(Run& run, Value& value) {
   run.step();
   if (!after_.is_missing()) {
     value = std::exchange(after_, Value());
-  } else if (!iterator_->next(run, value)) {
+  } else if (!iterator_ || !iterator_->next(run, value)) {
     return false;
   }
   ++index_;
   before_ = std::exchange(current_, value);
   return true;
 }
+
+namespace {
+
+/// Goes on with the loop's own elements, as pairs with the loop.
+class LoopIterator : public Iterator {
+ public:
+  explicit LoopIterator(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
+  bool next(Run& run, Value& value) override {
+    Value item;
+    if (!loop_->advance(run, item)) return false;
+    value = run.tuple({item, loop_});
+    return true;
+  }
+
+ private:
+  std::shared_ptr<Loop> loop_;
+};
+
+}  // namespace
+
+IteratorPtr Loop::iterate(Run&) { return std::make_unique<LoopIterator>(std::static_pointer_cast<Loop>(shared_from_this())); }
 
 void Loop::finish() {
   iterator_.reset();

@@ -30,7 +30,8 @@ class MacroValue : public Object {
 class Loop : public Object {
  public:
   /// `recursive`: the loop to run again on a call, with the variables around it; null for other loops.
-  Loop(Interpreter& interpreter, Value iterable, IteratorPtr iterator, int64_t depth, const For* recursive, std::shared_ptr<Activation> closure)
+  Loop(Interpreter& interpreter, Value iterable, IteratorPtr iterator, int64_t depth, const For* recursive,
+       std::shared_ptr<Activation> closure)
       : interpreter_(interpreter),
         iterable_(std::move(iterable)),
         iterator_(std::move(iterator)),
@@ -42,6 +43,8 @@ class Loop : public Object {
   uint32_t depth() const override { return iterable_.depth() + 1; }
   bool callable() const override { return true; }
   Value call(Run& run, Arguments& arguments) override;
+  bool iterable() const override { return true; }
+  IteratorPtr iterate(Run& run) override;
   std::optional<size_t> length(Run& run) override { return static_cast<size_t>(count(run)); }
   std::optional<Value> attribute(Run& run, std::string_view name) override;
 

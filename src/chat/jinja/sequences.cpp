@@ -110,8 +110,6 @@ std::vector<Value> elements(Run& run, const Value& value) {
   return result;
 }
 
-std::vector<Value> characters(Run& run, const Value& string) { return elements(run, string); }
-
 namespace {
 
 struct Keyed {

@@ -23,7 +23,8 @@ class TimeFormatter {
  public:
   explicit TimeFormatter(const std::tm& time) : time_(time) {
     namespace c = std::chrono;
-    const c::sys_days date = c::year(year()) / c::month(static_cast<unsigned>(time.tm_mon) + 1) / c::day(static_cast<unsigned>(time.tm_mday));
+    const c::sys_days date =
+        c::year(year()) / c::month(static_cast<unsigned>(time.tm_mon) + 1) / c::day(static_cast<unsigned>(time.tm_mday));
     week_day_ = static_cast<int>(c::weekday(date).c_encoding());
     year_day_ = static_cast<int>((date - c::sys_days(c::year(year()) / 1 / 1)).count());
     seconds_ = date.time_since_epoch().count() * int64_t{86400} + time.tm_hour * 3600 + time.tm_min * 60 + time.tm_sec;

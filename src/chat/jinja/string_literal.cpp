@@ -86,7 +86,9 @@ class Unescaper {
   void not_ascii() {
     size_t end = 1;
     const auto code = static_cast<uint32_t>(next_code_point(rest_, end));
-    text_ += code < 0x100 ? fmt::format("\\x{:02x}", code) : code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
+    text_ += code < 0x100     ? fmt::format("\\x{:02x}", code)
+             : code < 0x10000 ? fmt::format("\\u{:04x}", code)
+                              : fmt::format("\\U{:08x}", code);
     rest_.remove_prefix(end);
   }
 

@@ -26,7 +26,8 @@ struct FunctionScope {
 /// template, loop bodies, macros, with, set blocks, filter blocks; `if` has none.
 class Symbols {
  public:
-  Symbols(const Symbols* parent, FunctionScope& function) : parent_(parent), function_(&function), level_(parent ? parent->level_ + 1 : 0) {}
+  Symbols(const Symbols* parent, FunctionScope& function)
+      : parent_(parent), function_(&function), level_(parent ? parent->level_ + 1 : 0) {}
 
   /// The name is read here.
   void load(const std::string& name);

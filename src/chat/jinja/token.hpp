@@ -8,7 +8,7 @@
 
 namespace nibble::jinja {
 
-enum class TokenType { data, block_begin, block_end, variable_begin, variable_end, name, string, integer, real, op, end };
+enum class TokenType { data, block_begin, block_end, variable_begin, variable_end, name, string, integer, real, op, end, error };
 
 struct Token {
   TokenType type = TokenType::end;
@@ -24,8 +24,8 @@ struct Token {
 /// The token as Jinja names it in messages.
 std::string describe(const Token& token);
 
-/// Splits a template into tokens the way Jinja's lexer does with trim_blocks and lstrip_blocks. The last token is `end`.
-/// Throws Failure{template_syntax_error} with the line.
+/// Splits a template into tokens the way Jinja's lexer does with trim_blocks and lstrip_blocks. The last token is `end`, or
+/// `error` with the message where the text cannot be split further: what is wrong before it should be reported first.
 std::vector<Token> tokenize(std::string_view source);
 
 /// The content of a string literal without its quotes. Throws Failure{template_syntax_error}.

@@ -120,6 +120,9 @@ void Interpreter::fill_rest(const MacroBody& macro, Arguments& arguments, size_t
     for (auto& [name, value] : arguments.named) rest.set(run_.string(name), std::move(value));
     here_->slots[macro.kwargs_slot] = rest.value();
   } else if (!arguments.named.empty()) {
+    if (arguments.take("caller"))
+      refuse(Fault::type_error, "macro '{}' was invoked with two values for the special caller argument. This is most likely a bug.",
+             macro.name);
     refuse(Fault::type_error, "macro '{}' takes no keyword argument '{}'", macro.name, arguments.named.front().first);
   }
   if (macro.takes_varargs) {

@@ -65,7 +65,8 @@ class Writer {
   std::vector<Value> keys(const Value& dict) {
     std::vector<Value> result = elements(run_, dict);
     if (!style_.sort_keys) return result;
-    return sorted(run_, std::move(result), [](const Value& key) { return key; }, false);
+    return sorted(
+        run_, std::move(result), [](const Value& key) { return key; }, false);
   }
 
   void put_dict(const Value& value, size_t level) {
