@@ -56,10 +56,11 @@ TEST_P(Pieces, GiveWhatTokenizersGives) {
 }
 INSTANTIATE_TEST_SUITE_P(Reference, Pieces, testing::ValuesIn(piece_files(reference_directory() / "pieces")), name_of);
 
-/// The full collection of reference cases, where NIBBLE_FIXTURES names a directory that has it.
+/// The full collection of reference cases, where the folder that NIBBLE_FIXTURES names has it under tokenizers/.
 TEST(AllReferenceCases, Pass) {
-  const char* root = std::getenv("NIBBLE_FIXTURES");
-  if (root == nullptr) GTEST_SKIP() << "NIBBLE_FIXTURES is not set";
+  const char* fixtures = std::getenv("NIBBLE_FIXTURES");
+  if (fixtures == nullptr) GTEST_SKIP() << "NIBBLE_FIXTURES is not set";
+  const fs::path root = fs::path(fixtures) / "tokenizers";
   const auto run = [](const fs::path& path, Tally (*check)(const fs::path&)) {
     try {
       const Tally tally = check(path);
@@ -70,7 +71,7 @@ TEST(AllReferenceCases, Pass) {
     }
   };
   for (const fs::path& directory : style_directories(root)) run(directory, check_style);
-  for (const fs::path& file : piece_files(fs::path(root) / "pieces")) run(file, check_piece);
+  for (const fs::path& file : piece_files(root / "pieces")) run(file, check_piece);
 }
 
 }  // namespace
