@@ -101,7 +101,6 @@ BenchmarkResult benchmark(const std::filesystem::path& model, const std::string&
   if (!context) context = std::make_shared<Context>();
   BenchmarkResult result;
   ModelInfo info = inspect_model(model);
-  result.limits = measure_machine_limits(*context);
   auto start = Clock::now();
   auto compiled = load_model(model, device, properties, *context);
   auto runner = make_stateful_runner(compiled);
@@ -115,18 +114,14 @@ BenchmarkResult benchmark(const std::filesystem::path& model, const std::string&
   int64_t vocab = compiled->outputs().front().shape.rank_is_known() ? compiled->outputs().front().shape.dims().back() : 1;
   ProgressStage stage(progress, "benchmark", static_cast<uint64_t>(total_tokens(options)), "tokens");
   Stopwatch stopwatch(*runner, options, std::max<int64_t>(vocab, 1), stage);
-  for (int64_t tokens : options.prompt_tokens) {
-    Rate rate = stopwatch.prefill(tokens);
-    rate.share = 2.0 * static_cast<double>(info.parameters) * rate.tps / (result.limits.f32_gflop_s * 1e9);
-    result.prefill.push_back(rate);
-  }
-  for (int64_t depth : options.depths) {
-    Rate rate = stopwatch.decode(depth);
-    rate.share = static_cast<double>(info.weight_bytes) * rate.tps / (result.limits.read_gb_s * 1e9);
-    result.decode.push_back(rate);
-  }
+  for (int64_t tokens : options.prompt_tokens) result.prefill.push_back(stopwatch.prefill(tokens));
+  for (int64_t depth : options.depths) result.decode.push_back(stopwatch.decode(depth));
   result.ttft_ms = result.prefill.empty() ? 0 : 1e3 * static_cast<double>(result.prefill[0].tokens) / result.prefill[0].tps;
-  result.peak_rss_bytes = peak_resident_bytes();
+  result.peak_rss_bytes = peak_resident_bytes();  // before the limits, whose buffers are not the model's
+
+  result.limits = measure_machine_limits(*context);
+  for (Rate& rate : result.prefill) rate.share = 2.0 * static_cast<double>(info.parameters) * rate.tps / (result.limits.f32_gflop_s * 1e9);
+  for (Rate& rate : result.decode) rate.share = static_cast<double>(info.weight_bytes) * rate.tps / (result.limits.read_gb_s * 1e9);
   return result;
 }
 
