@@ -18,9 +18,8 @@ nlohmann::json parse_json(std::string_view text, std::string_view where) {
   return json;
 }
 
-nlohmann::json read_json_object(const std::filesystem::path& path) {
-  constexpr size_t kMaxBytes = 16 << 20;
-  nlohmann::json json = parse_json(read_file(path, kMaxBytes), path.string());
+nlohmann::json read_json_object(const std::filesystem::path& path, size_t max_bytes) {
+  nlohmann::json json = parse_json(read_file(path, max_bytes), path.string());
   if (!json.is_object()) fail(ErrorKind::corrupt, "{}: expected a JSON object", path.string());
   return json;
 }

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/fail.hpp"
+#include "base/json.hpp"
 #include "base/mapped_file.hpp"
 #include "chat/jinja/template.hpp"
 #include "nibble/chat.hpp"
@@ -12,23 +13,7 @@ using nlohmann::json;
 
 namespace {
 
-/// The file's JSON object.
-json read_object(const fs::path& path) {
-  constexpr size_t longest = size_t{256} << 20;  // tokenizer_config.json may list very many added tokens
-  constexpr int deepest = 100;
-  const std::string text = read_file(path, longest);
-  auto bounded = [&](int depth, json::parse_event_t, json&) {
-    if (depth > deepest) fail(ErrorKind::corrupt, "{}: nested too deeply", path.string());
-    return true;
-  };
-  try {
-    json object = json::parse(text, bounded);
-    if (!object.is_object()) fail(ErrorKind::corrupt, "{}: not a JSON object", path.string());
-    return object;
-  } catch (const json::exception& error) {
-    fail(ErrorKind::corrupt, "{}: {}", path.string(), error.what());
-  }
-}
+constexpr size_t kMaxConfigBytes = size_t{256} << 20;  // tokenizer_config.json may list very many added tokens
 
 /// The template called `name` of an entry "chat_template": a text, or a list of {"name", "template"}.
 std::optional<std::string> template_of(const json& entry, std::string_view name, const fs::path& path) {
@@ -46,7 +31,7 @@ std::optional<std::string> template_of(const json& entry, std::string_view name,
 
 std::optional<ChatTemplate> from_json_file(const fs::path& path, std::string_view name) {
   if (!fs::is_regular_file(path)) return std::nullopt;
-  const json object = read_object(path);
+  const json object = read_json_object(path, kMaxConfigBytes);
   const auto entry = object.find("chat_template");
   if (entry == object.end()) return std::nullopt;
   auto source = template_of(*entry, name, path);

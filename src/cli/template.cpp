@@ -25,16 +25,22 @@ ChatTemplate load(const std::string& source) {
   return ChatTemplate(read_text_file(source, "the template"), source);
 }
 
+ChatHistory read_messages(const Options& o) {
+  try {
+    return ChatHistory::from_json(o.messages ? *o.messages : read_stdin());
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("--messages takes a JSON array of messages: {}", error.what()));
+  }
+}
+
 void run(const Options& o) {
   ChatTemplate chat_template = load(o.source);
   if (o.jsonl) {
     auto answer = [&](const json& line) { print(dump_line({{"text", chat_template.render(line.dump())}}) + "\n"); };
     return for_each_json_line(answer, [](const std::string& error) { print(dump_line({{"error", error}}) + "\n"); });
   }
-  json messages = json::parse(o.messages ? *o.messages : read_stdin(), nullptr, false);
-  if (!messages.is_array()) throw UsageError("--messages takes a JSON array of messages");
-  json context{{"messages", messages}, {"add_generation_prompt", !o.no_generation_prompt}};
-  std::string text = chat_template.render(context.dump());
+  ChatHistory history = read_messages(o);
+  std::string text = chat_template.render(history, dump_line({{"add_generation_prompt", !o.no_generation_prompt}}));
   if (o.as_json) return print_json({{"text", text}});
   print(text + "\n");
 }
