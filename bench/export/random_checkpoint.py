@@ -50,15 +50,15 @@ def random_tensor(rng, shape):
     return (rng.standard_normal(shape, dtype=np.float32) * np.float32(0.02)).astype(np.float16)
 
 
-def make(folder, seed=0):
+def make(folder, seed=0, config=CONFIG):
     """Writes the checkpoint into `folder` unless it is there."""
     folder = Path(folder)
     weights = folder / "model.safetensors"
     if weights.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
-    rng, tensors, partial = np.random.default_rng(seed), shapes(CONFIG), folder / "model.safetensors.partial"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    rng, tensors, partial = np.random.default_rng(seed), shapes(config), folder / "model.safetensors.partial"
     with open(partial, "wb") as file:
         file.write(header(tensors))
         for shape in tensors.values():

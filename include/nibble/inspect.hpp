@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "nibble/context.hpp"
+#include "nibble/device.hpp"
+
 namespace nibble {
 
 /// The weights of one kind of layer.
@@ -39,5 +42,26 @@ ModelInfo inspect_model(const std::filesystem::path& path);
 
 /// One line per layer of the graph, in order: type, name, inputs, type and shape.
 std::string print_graph(const std::filesystem::path& path);
+
+/// An operation that a device runs.
+struct PlannedOperation {
+  std::string kind;    ///< "Linear", "PagedAttention", ...
+  std::string detail;  ///< shapes, types, kernel
+  std::string node;    ///< of the graph
+  bool unfused = false;
+};
+
+/// How a device runs a model.
+struct ModelPlan {
+  std::string device;
+  std::vector<PlannedOperation> operations;  ///< in order
+  uint64_t unfused = 0;                      ///< operations without a kernel of their own
+  std::string obstacle;                      ///< why the model runs op by op, if it does
+  std::string weights;                       ///< where the packed weights came from
+  uint64_t weight_bytes = 0;                 ///< of the packed weights
+};
+
+/// Loads a model on a device and says what it will run. Throws Error{unsupported} for devices that do not plan.
+ModelPlan plan_model(const std::filesystem::path& path, const std::string& device, const Properties& properties, Context& context);
 
 }  // namespace nibble

@@ -81,6 +81,11 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
 
 void OutputFile::commit() {
   if (::fsync(fd_) != 0) fail_errno(target_, "flush");
+  commit_unflushed();
+  sync_directory(target_.parent_path());
+}
+
+void OutputFile::commit_unflushed() {
   if (::close(fd_) != 0) {
     fd_ = -1;
     fail_errno(target_, "close");
@@ -88,7 +93,6 @@ void OutputFile::commit() {
   fd_ = -1;
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail_errno(target_, "rename");
   temporary_.clear();
-  sync_directory(target_.parent_path());
 }
 
 void write_file(const fs::path& path, std::string_view text) {

@@ -44,11 +44,30 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double dot_avx512vnni(siz
   return static_cast<double>(iterations) * kChains * 64;
 }
 
-__attribute__((target("avx2"))) double dot_avx2(size_t iterations, double& result) {
+__attribute__((target("avx2,avxvnni"))) double dot_avx2vnni(size_t iterations, double& result) {
+  __m256i sums[kChains], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(2);
+  for (auto& s : sums) s = _mm256_setzero_si256();
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm256_dpbusd_avx_epi32(s, a, b);
+  for (auto& s : sums) result += _mm256_cvtsi256_si32(s);
+  return static_cast<double>(iterations) * kChains * 32;
+}
+
+__attribute__((target("avx2"))) double dot8_avx2(size_t iterations, double& result) {
   __m256i sums[kChains], a = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
   for (size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi8(static_cast<char>(i));
   for (size_t i = 0; i < iterations; ++i)
     for (auto& s : sums) s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(a, s), ones));
+  for (auto& s : sums) result += _mm256_cvtsi256_si32(s);
+  return static_cast<double>(iterations) * kChains * 32;
+}
+
+// Products of 4-bit numbers can be added in 16 bits.
+__attribute__((target("avx2"))) double dot4_avx2(size_t iterations, double& result) {
+  __m256i sums[kChains], a = _mm256_set1_epi8(3);
+  for (size_t i = 0; i < kChains; ++i) sums[i] = _mm256_set1_epi8(static_cast<char>(i));
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a, s));
   for (auto& s : sums) result += _mm256_cvtsi256_si32(s);
   return static_cast<double>(iterations) * kChains * 32;
 }
@@ -72,6 +91,15 @@ double dot_scalar(size_t iterations, double& result) {
   return static_cast<double>(iterations) * kChains;
 }
 
+std::string_view best_dot() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return "avx512vnni";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni")) return "avx2vnni";
+  if (__builtin_cpu_supports("avx2")) return "avx2";
+#endif
+  return "scalar";
+}
+
 }  // namespace
 
 NIBBLE_VECTOR_CLONES float sum_floats(const float* values, size_t count) {
@@ -92,12 +120,17 @@ double f32_multiply_add(size_t iterations, double& result) {
   return fma_scalar(iterations, result);
 }
 
-double int8_multiply_accumulate(size_t iterations, double& result) {
+DotLoops dot_loops(std::string_view instruction_set) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return dot_avx512vnni(iterations, result);
-  if (__builtin_cpu_supports("avx2")) return dot_avx2(iterations, result);
+  if (instruction_set.starts_with("avx512")) return {dot_avx512vnni, dot_avx512vnni};
+  if (instruction_set == "avx2vnni") return {dot_avx2vnni, dot_avx2vnni};
+  if (instruction_set == "avx2") return {dot8_avx2, dot4_avx2};
 #endif
-  return dot_scalar(iterations, result);
+  return {dot_scalar, dot_scalar};
 }
+
+double int8_multiply_accumulate(size_t iterations, double& result) { return dot_loops(best_dot()).int8(iterations, result); }
+
+double int4_multiply_accumulate(size_t iterations, double& result) { return dot_loops(best_dot()).int4(iterations, result); }
 
 }  // namespace nibble

@@ -9,9 +9,10 @@ namespace nibble::cli {
 namespace {
 
 struct Options {
+  ModelOptions model_options;
   std::string model;
   int64_t context_length = 0;
-  bool graph = false, as_json = false;
+  bool graph = false, plan = false, as_json = false;
 };
 
 int64_t context_length(const Options& o, const ModelInfo& info) {
@@ -75,7 +76,40 @@ void print_info(const ModelInfo& info, const Options& o) {
                     total(2), total(1)));
 }
 
-void run(const Options& o) {
+json to_json(const ModelPlan& plan, const Options& o) {
+  json operations = json::array();
+  for (const auto& op : plan.operations)
+    operations.push_back({{"kind", op.kind}, {"detail", op.detail}, {"node", op.node}, {"unfused", op.unfused}});
+  return {{"model", o.model},
+          {"device", plan.device},
+          {"operations", operations},
+          {"unfused", plan.unfused},
+          {"obstacle", plan.obstacle},
+          {"weights", {{"bytes", plan.weight_bytes}, {"origin", plan.weights}}}};
+}
+
+void print_plan(const ModelPlan& plan) {
+  std::vector<std::vector<std::string>> rows{{"", "operation", "how", "node"}};
+  for (size_t i = 0; i < plan.operations.size(); ++i) {
+    const auto& op = plan.operations[i];
+    rows.push_back({fmt::format("{}", i), op.kind + (op.unfused ? " (unfused)" : ""), op.detail, op.node});
+  }
+  print(format_table(rows));
+  if (!plan.obstacle.empty()) print(fmt::format("\nruns op by op: {}\n", plan.obstacle));
+  if (plan.weight_bytes) print(fmt::format("\npacked weights: {}, {}\n", human_bytes(static_cast<double>(plan.weight_bytes)), plan.weights));
+  print(fmt::format("{} operations, {} unfused\n", plan.operations.size(), plan.unfused));
+}
+
+void run_plan(Options& o) {
+  auto context = o.model_options.context();
+  ModelPlan plan = plan_model(o.model, o.model_options.device, o.model_options.property_map(), *context);
+  if (o.as_json) return print_json(to_json(plan, o));
+  print_plan(plan);
+}
+
+void run(Options& o) {
+  o.model = o.model_options.model;
+  if (o.plan) return run_plan(o);
   if (o.graph) return print(print_graph(o.model));
   ModelInfo info = inspect_model(o.model);
   if (o.as_json) return print_json(to_json(info, o));
@@ -87,11 +121,12 @@ void run(const Options& o) {
 void add_inspect(CLI::App& app) {
   auto* command = app.add_subcommand("inspect", "Show what a model is and what it needs");
   auto o = std::make_shared<Options>();
-  command->add_option("model", o->model, "model directory or .xml file")->required();
+  o->model_options.add_to(*command);
   command->add_option("--context-length", o->context_length, "tokens of context to compute memory for")->check(CLI::PositiveNumber);
   command->add_flag("--graph", o->graph, "print every layer of the graph");
+  command->add_flag("--plan", o->plan, "print the operations that the device runs, and how");
   command->add_flag("--json", o->as_json, "print the result as JSON");
-  command->footer("\nExamples:\n  nibble inspect ./model\n  nibble inspect ./model --context-length 8192 --json");
+  command->footer("\nExamples:\n  nibble inspect ./model\n  nibble inspect ./model --context-length 8192 --json\n  nibble inspect ./model --plan --device CPU");
   command->callback([o] { run(*o); });
 }
 

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "base/fail.hpp"
+#include "device/cpu/cpu_device.hpp"
+#include "device/model_runner.hpp"
 #include "device/reference/reference_device.hpp"
 
 namespace nibble {
@@ -12,9 +14,12 @@ bool CompiledModel::has_input(std::string_view name) const {
   return std::any_of(inputs().begin(), inputs().end(), [&](const PortInfo& port) { return port.name == name; });
 }
 
+std::unique_ptr<ModelRunner> CompiledModel::create_runner() const { return nullptr; }
+
 std::span<const Device* const> devices() {
+  static const cpu::CpuDevice cpu;
   static const ReferenceDevice reference;
-  static const std::array<const Device*, 1> all{&reference};
+  static const std::array<const Device*, 2> all{&cpu, &reference};
   return all;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,10 +14,28 @@
 
 namespace nibble {
 
+class ModelRunner;
+
 struct PortInfo {
   std::string name;
   ElementType type;
   PartialShape shape;
+};
+
+/// An operation of a device's plan.
+struct PlanStep {
+  std::string kind;    ///< "Linear", "PagedAttention", ...
+  std::string detail;  ///< shapes, types, kernel
+  std::string node;    ///< of the graph
+  bool unfused = false;
+};
+
+/// How a device runs a model.
+struct PlanReport {
+  std::vector<PlanStep> steps;
+  std::string obstacle;  ///< why the model runs op by op, if it does
+  std::string weights;   ///< where the packed weights came from
+  size_t weight_bytes = 0;
 };
 
 /// One run of a model at a time, with its own state (KV cache). Not thread-safe; different requests may run concurrently.
@@ -40,6 +59,10 @@ class CompiledModel {
   virtual const std::vector<PortInfo>& inputs() const = 0;
   virtual const std::vector<PortInfo>& outputs() const = 0;
   virtual std::unique_ptr<InferRequest> create_request() const = 0;
+  /// A runner of batches of sequences, where the device has one for this model; else nullptr.
+  virtual std::unique_ptr<ModelRunner> create_runner() const;
+  /// What runs, in order, where the device plans ahead; else nullopt.
+  virtual std::optional<PlanReport> plan() const { return std::nullopt; }
   bool has_input(std::string_view name) const;
 };
 

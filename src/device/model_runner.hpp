@@ -29,7 +29,12 @@ class ModelRunner {
   virtual Tensor forward(std::span<const TokenSpan> batch) = 0;
   /// Forgets a sequence; unknown ones are ignored.
   virtual void release(SequenceId sequence) = 0;
+  /// Makes `to` (forgotten first) a copy of what the runner has seen of `from`. Throws Error{unsupported} where a runner cannot.
+  virtual void fork(SequenceId from, SequenceId to);
 };
+
+/// The runner of a compiled language model: the model's own, or one over its requests.
+std::unique_ptr<ModelRunner> make_runner(std::shared_ptr<const CompiledModel> model);
 
 /// A runner over any compiled stateful model: one request, and so one KV cache, for each sequence.
 std::unique_ptr<ModelRunner> make_stateful_runner(std::shared_ptr<const CompiledModel> model);

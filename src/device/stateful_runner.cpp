@@ -91,6 +91,15 @@ class StatefulRunner : public ModelRunner {
 
 }  // namespace
 
+void ModelRunner::fork(SequenceId, SequenceId) {
+  fail(ErrorKind::unsupported, "the device {} cannot copy a sequence's keys and values", device_name());
+}
+
+std::unique_ptr<ModelRunner> make_runner(std::shared_ptr<const CompiledModel> model) {
+  if (auto runner = model->create_runner()) return runner;
+  return make_stateful_runner(std::move(model));
+}
+
 std::unique_ptr<ModelRunner> make_stateful_runner(std::shared_ptr<const CompiledModel> model) {
   return std::make_unique<StatefulRunner>(std::move(model));
 }

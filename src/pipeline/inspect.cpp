@@ -177,4 +177,20 @@ std::string print_graph(const std::filesystem::path& path) {
   return text;
 }
 
+ModelPlan plan_model(const std::filesystem::path& path, const std::string& device, const Properties& properties, Context& context) {
+  auto model = load_model(path, device, properties, context);
+  auto report = model->plan();
+  if (!report) fail(ErrorKind::unsupported, "the device {} runs graphs as they are, without a plan: take --device CPU", model->device_name());
+  ModelPlan plan;
+  plan.device = model->device_name();
+  plan.obstacle = report->obstacle;
+  plan.weights = report->weights;
+  plan.weight_bytes = report->weight_bytes;
+  for (const PlanStep& step : report->steps) {
+    plan.operations.push_back({step.kind, step.detail, step.node, step.unfused});
+    plan.unfused += step.unfused;
+  }
+  return plan;
+}
+
 }  // namespace nibble

@@ -230,7 +230,7 @@ LLMPipeline::LLMPipeline(const fs::path& directory, const std::string& device, c
   impl_->chat_template = load_chat_template(files.directory);
   impl_->config = load_generation_config(files.directory);
   impl_->max_context = context_length(files.directory);
-  impl_->runner = make_stateful_runner(load_model(directory, device, properties, *impl_->context));
+  impl_->runner = make_runner(load_model(directory, device, properties, *impl_->context));
   impl_->load_time_ms = milliseconds(Clock::now() - start);
 }
 

@@ -13,10 +13,10 @@ inline float to_float(float16 value) {
   // Exponent and mantissa are shifted into place, then scaled by 2^112 (a subnormal half becomes a normal float exactly).
   uint32_t sign = (value.bits & 0x8000u) << 16;
   uint32_t magnitude = (value.bits & 0x7fffu) << 13;
-  bool special = magnitude >= 0x0f800000u;  // infinity or NaN
+  // Infinity and NaN keep the mantissa and get all ones in the exponent. No branch, so that loops over this are vectorized.
+  uint32_t special = magnitude >= 0x0f800000u ? 0x7f800000u : 0u;
   float scaled = std::bit_cast<float>(magnitude) * 0x1p112f;
-  uint32_t bits = special ? magnitude | 0x7f800000u : std::bit_cast<uint32_t>(scaled);
-  return std::bit_cast<float>(bits | sign);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
 }
 
 inline float to_float(bfloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
@@ -38,8 +38,8 @@ inline float16 to_float16(float value) {
 
 inline bfloat16 to_bfloat16(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
-  return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+  uint32_t quiet = (bits >> 16) | 0x40u, rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return {static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded)};  // without a branch: loops over this are vectorized
 }
 
 /// OCP FP8 E4M3 (fn: no infinity, 0x7f is NaN), E5M2 (IEEE-like), E8M0 (2^(b-127), 0xff is NaN).

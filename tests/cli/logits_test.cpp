@@ -24,6 +24,8 @@ class Logits : public testing::Test {
   /// The logits that the command writes, checked to be f32 of this shape.
   std::vector<float> logits(const std::vector<std::string>& options, const Shape& shape) {
     std::vector<std::string> arguments{"logits", nib(), "--out", file()};
+    for (const char* exact : {"INFERENCE_PRECISION_HINT=f32", "KV_CACHE_PRECISION=f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE=0"})
+      arguments.insert(arguments.end(), {"--property", exact});
     arguments.insert(arguments.end(), options.begin(), options.end());
     Outcome run = nibble(arguments);
     EXPECT_EQ(run.code, 0) << run.err;

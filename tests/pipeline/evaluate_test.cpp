@@ -23,7 +23,7 @@ class Evaluate : public testing::Test {
     return evaluate(model_, nullptr, test::nib(), text, window, progress);
   }
   std::shared_ptr<Context> context_ = test::two_threads();
-  LanguageModel model_{test::nib(), {}, {}, context_};
+  LanguageModel model_{test::nib(), {}, test::exact(), context_};
 };
 
 class RecordedProgress : public Progress {
@@ -61,7 +61,7 @@ TEST_F(Evaluate, PerplexityOfTheWholeTextIsThatOfTransformers) {
 }
 
 TEST_F(Evaluate, AModelDoesNotDivergeFromItself) {
-  LanguageModel same(test::nib(), {}, {}, context_);
+  LanguageModel same(test::nib(), {}, test::exact(), context_);
   Evaluation found = evaluate(model_, &same, test::nib(), prefix_text().substr(0, 2000));
   ASSERT_TRUE(found.reference && found.divergence);
   EXPECT_EQ(found.reference->nll_per_token, found.model.nll_per_token);

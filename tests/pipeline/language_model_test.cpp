@@ -30,7 +30,7 @@ class NibLogits : public testing::Test {
 
   const nlohmann::json reference_ = test::nib_reference();
   const Rows rows_ = reference_["rows"].get<Rows>();
-  LanguageModel model_{test::nib(), {}, {}, test::two_threads()};
+  LanguageModel model_{test::nib(), {}, test::exact(), test::two_threads()};
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nibble/context.hpp"
+#include "nibble/device.hpp"
 #include "scratch_directory.hpp"
 
 namespace nibble::test {
@@ -16,6 +17,11 @@ namespace nibble::test {
 inline std::filesystem::path source_directory() { return NIBBLE_SOURCE_DIR; }
 inline std::filesystem::path nib() { return source_directory() / "models/nib"; }
 inline std::shared_ptr<Context> two_threads() { return std::make_shared<Context>(ContextOptions{.threads = 2, .log = {}}); }
+
+/// Properties with which every device computes in float32, as the references did.
+inline Properties exact() {
+  return {{"INFERENCE_PRECISION_HINT", "f32"}, {"KV_CACHE_PRECISION", "f32"}, {"DYNAMIC_QUANTIZATION_GROUP_SIZE", "0"}};
+}
 
 inline nlohmann::json read_json(const std::filesystem::path& path) {
   std::ifstream file(path);

@@ -30,7 +30,7 @@ class Stories : public testing::Test {
  protected:
   void SetUp() override {
     if (!fs::exists(model_directory())) GTEST_SKIP() << "there is no stories260k";
-    pipeline_.emplace(model_directory(), "", Properties(), test::two_threads());
+    pipeline_.emplace(model_directory(), "", test::exact(), test::two_threads());
   }
   GenerationConfig config(size_t max_new_tokens) const {
     GenerationConfig config = pipeline_->generation_config();

@@ -1,0 +1,75 @@
+#include <immintrin.h>
+
+#include "device/cpu/kernels/attention_few_u8.hpp"
+#include "device/cpu/kernels/attention_many.hpp"
+
+namespace nibble::cpu {
+
+namespace {
+
+struct Avx2 {
+  using Float = __m256;
+  using Int = __m256i;
+  static constexpr size_t kLanes = 8;
+  /// 12 sums, 2 vectors and a factor of 16 registers.
+  static constexpr size_t kRows = 6, kColumns = 2;
+
+  static __m128i half(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+  static Float load(const float* p) { return _mm256_loadu_ps(p); }
+  static Float load(const Half* p) { return _mm256_cvtph_ps(half(p)); }
+  static Float load(const Brain* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half(p)), 16)); }
+  static Int load(const Codes* p) { return _mm256_cvtepu8_epi16(half(p)); }
+  static void store(float* p, Float x) { _mm256_storeu_ps(p, x); }
+
+  static Float set(float x) { return _mm256_set1_ps(x); }
+  static Float spread(const float* p) { return _mm256_broadcast_ss(p); }
+  static Int spread(const Pair* p) { return _mm256_set1_epi32(static_cast<int>(p->bits)); }
+  static Float dot(Float sum, Float a, Float b) { return _mm256_fmadd_ps(a, b, sum); }
+  static Int dot(Int sum, Int a, Int b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+
+  static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+  static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
+  static Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
+  static Float absolute(Float x) { return _mm256_andnot_ps(set(-0.0f), x); }
+  static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  /// p * 2^n; 0 where x, the argument of exp, is below -87.3.
+  static Float times_power_of_2(Float p, Float n, Float x) {
+    Int exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_and_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(exponent)), _mm256_cmp_ps(x, set(-87.3f), _CMP_NLT_UQ));
+  }
+
+  static float greatest(Float x) {
+    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+  }
+  static float sum(Float x) {
+    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_add_ss(y, _mm_movehdup_ps(y)));
+  }
+  static bool any_greater(Float a, Float b) { return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ)) != 0; }
+  static Float lane_numbers() { return _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7); }
+  /// x in the lanes whose number is in [begin, end).
+  static Float between(Float number, float begin, float end, Float x, Float other) {
+    Float inside = _mm256_and_ps(_mm256_cmp_ps(number, set(begin), _CMP_GE_OQ), _mm256_cmp_ps(number, set(end), _CMP_LT_OQ));
+    return _mm256_blendv_ps(other, x, inside);
+  }
+
+  static Float to_float(Int x) { return _mm256_cvtepi32_ps(x); }
+  static Float low_half(Int x) { return to_float(_mm256_and_si256(x, _mm256_set1_epi32(0xffff))); }
+  static Float high_half(Int x) { return to_float(_mm256_srli_epi32(x, 16)); }
+  /// Rounds to 16-bit integers, which are returned.
+  static Float round_to_codes(Pair* out, Float x) {
+    Int codes = _mm256_cvtps_epi32(x);
+    __m128i narrow = _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), narrow);
+    return to_float(codes);
+  }
+};
+
+}  // namespace
+
+extern const AttentionKernels kAttentionAvx2{"attention_f32_6x16_avx2", attend_few<Avx2>, attend_many<Avx2, float>};
+
+}  // namespace nibble::cpu

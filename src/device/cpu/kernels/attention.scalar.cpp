@@ -1,0 +1,60 @@
+#include <cmath>
+#include <cstring>
+
+#include "device/cpu/kernels/attention.hpp"
+
+namespace nibble::cpu {
+
+namespace {
+
+constexpr float kLowest = -3.402823466e+38f;
+
+float score(const AttentionTask& task, size_t token, size_t head, size_t key_position, const float* key) {
+  const float* query = task.queries + token * task.query_stride + head * task.layout->key_dim;
+  float sum = 0;
+  for (size_t d = 0; d < task.layout->key_dim; ++d) sum = __builtin_fmaf(query[d] * task.scale, key[d], sum);
+  if (task.softcap != 0) sum = task.softcap * tanhf(sum / task.softcap);
+  float distance = static_cast<float>(key_position) - static_cast<float>(task.position + token);
+  return task.slopes ? __builtin_fmaf(task.slopes[head], distance, sum) : sum;
+}
+
+/// One more value of a row's weighted sum; what is there is scaled down where the maximum rises.
+void add_value(const AttentionTask& task, size_t row, float score, const float* value) {
+  float* values = task.values + row * task.layout->value_lanes;
+  if (score > task.maxima[row]) {
+    float shrink = expf(task.maxima[row] - score);
+    task.maxima[row] = score;
+    task.sums[row] *= shrink;
+    for (size_t d = 0; d < task.layout->value_dim; ++d) values[d] *= shrink;
+  }
+  float weight = expf(score - task.maxima[row]);
+  task.sums[row] += weight;
+  for (size_t d = 0; d < task.layout->value_dim; ++d) values[d] = __builtin_fmaf(weight, value[d], values[d]);
+}
+
+bool sees(const AttentionTask& task, size_t token, size_t key_position) {
+  size_t position = task.position + token;
+  return key_position <= position && (task.window == 0 || position - key_position < task.window);
+}
+
+void attend(const AttentionTask& task) {
+  size_t rows = task.tokens * task.heads;
+  for (size_t row = 0; row < rows; ++row) task.maxima[row] = kLowest, task.sums[row] = 0;
+  memset(task.values, 0, rows * task.layout->value_lanes * sizeof(float));
+  auto* key = reinterpret_cast<float*>(task.scratch);
+  float* value = key + task.layout->key_dim;
+  for (size_t position = task.key_begin; position < task.key_end; ++position) {
+    kv_read_key(*task.layout, task.blocks[position / kKvBlock], position % kKvBlock, key);
+    kv_read_value(*task.layout, task.blocks[position / kKvBlock], position % kKvBlock, value);
+    for (size_t row = 0; row < rows; ++row) {
+      size_t token = row / task.heads, head = row % task.heads;
+      if (sees(task, token, position)) add_value(task, row, score(task, token, head, position, key), value);
+    }
+  }
+}
+
+}  // namespace
+
+extern const AttentionKernels kAttentionScalar{"attention_f32_scalar", attend, attend};
+
+}  // namespace nibble::cpu

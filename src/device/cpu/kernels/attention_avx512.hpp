@@ -1,0 +1,67 @@
+#pragma once
+
+// Private to the attention kernels: vectors of AVX-512.
+
+// GCC 12's own definitions of intrinsics start from an undefined register (its bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+
+#include "device/cpu/kernels/attention_vectors.hpp"
+
+namespace nibble::cpu {
+namespace {
+
+struct Avx512 {
+  using Float = __m512;
+  using Int = __m512i;
+  static constexpr size_t kLanes = 16;
+  /// 24 sums, 2 vectors and a factor of 32 registers; a row's factor serves 2 products, a vector 12.
+  static constexpr size_t kRows = 12, kColumns = 2;
+
+  static __m256i half(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  static Float load(const float* p) { return _mm512_loadu_ps(p); }
+  static Float load(const Half* p) { return _mm512_cvtph_ps(half(p)); }
+  static Float load(const Brain* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half(p)), 16)); }
+  static Int load(const Codes* p) { return _mm512_cvtepu8_epi16(half(p)); }
+  static void store(float* p, Float x) { _mm512_storeu_ps(p, x); }
+
+  static Float set(float x) { return _mm512_set1_ps(x); }
+  static Float spread(const float* p) { return _mm512_set1_ps(*p); }
+  static Int spread(const Pair* p) { return _mm512_set1_epi32(static_cast<int>(p->bits)); }
+  static Float dot(Float sum, Float a, Float b) { return _mm512_fmadd_ps(a, b, sum); }
+  static Int dot(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
+
+  static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+  static Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
+  static Float min(Float a, Float b) { return _mm512_min_ps(a, b); }
+  static Float absolute(Float x) { return _mm512_abs_ps(x); }
+  static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  /// p * 2^n; 0 where x, the argument of exp, is below -87.3.
+  static Float times_power_of_2(Float p, Float n, Float x) {
+    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, set(-87.3f), _CMP_NLT_UQ), p, n);
+  }
+
+  static float greatest(Float x) { return _mm512_reduce_max_ps(x); }
+  static float sum(Float x) { return _mm512_reduce_add_ps(x); }
+  static bool any_greater(Float a, Float b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ) != 0; }
+  static Float lane_numbers() { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+  /// x in the lanes whose number is in [begin, end).
+  static Float between(Float number, float begin, float end, Float x, Float other) {
+    __mmask16 low = _mm512_cmp_ps_mask(number, set(begin), _CMP_GE_OQ);
+    return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(low, number, set(end), _CMP_LT_OQ), other, x);
+  }
+
+  static Float to_float(Int x) { return _mm512_cvtepi32_ps(x); }
+  static Float low_half(Int x) { return to_float(_mm512_and_si512(x, _mm512_set1_epi32(0xffff))); }
+  static Float high_half(Int x) { return to_float(_mm512_srli_epi32(x, 16)); }
+  /// Rounds to 16-bit integers, which are returned.
+  static Float round_to_codes(Pair* out, Float x) {
+    Int codes = _mm512_cvtps_epi32(x);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_maskz_cvtepi32_epi16(0xffff, codes));
+    return to_float(codes);
+  }
+};
+
+}  // namespace
+}  // namespace nibble::cpu

@@ -1,0 +1,118 @@
+#pragma once
+
+// Private to the attention kernels: the online softmax of a row over a block of keys.
+
+#include "device/cpu/kernels/attention_vectors.hpp"
+
+namespace nibble::cpu {
+namespace {
+
+constexpr float kLowest = -3.402823466e+38f;
+/// How far scores may exceed the maximum that probabilities are relative to before it is raised: exp(8) costs no precision, and so most blocks need
+/// neither the greatest score nor a rescaled sum.
+constexpr float kSlack = 8;
+
+/// Tokens [begin, end) of a block.
+struct Seen {
+  ptrdiff_t begin = 0, end = kKvBlock;
+  bool none() const { return begin >= end; }
+  bool all() const { return begin <= 0 && end >= static_cast<ptrdiff_t>(kKvBlock); }
+};
+
+inline ptrdiff_t clamp_to_block(ptrdiff_t token) {
+  constexpr auto kEnd = static_cast<ptrdiff_t>(kKvBlock);
+  return token < 0 ? 0 : token > kEnd ? kEnd : token;
+}
+
+/// What query token `token` sees of the block whose first token is `first`.
+inline Seen seen_by(const AttentionTask& task, size_t token, size_t first) {
+  auto end = static_cast<ptrdiff_t>(task.position + token + 1 - first);
+  bool bounded = task.window != 0 && task.window < static_cast<size_t>(PTRDIFF_MAX);
+  ptrdiff_t begin = bounded ? end - static_cast<ptrdiff_t>(task.window) : 0;
+  return {clamp_to_block(begin), clamp_to_block(end)};
+}
+
+/// What several neighbouring query tokens see together.
+inline Seen seen_by_any(const AttentionTask& task, size_t first_token, size_t last_token, size_t first) {
+  return {seen_by(task, first_token, first).begin, seen_by(task, last_token, first).end};
+}
+
+/// The running softmax of a row: sums of probabilities, and of what else is weighted with them, all relative to exp(maximum).
+struct RowSums {
+  float* maximum;
+  float* lanes;       ///< lane_count sums kept lane by lane
+  size_t lane_count;
+  float* values;
+  size_t value_lanes;
+};
+
+template <class V>
+inline void shrink(float* x, size_t count, typename V::Float factor) {
+  for (size_t i = 0; i < count; i += V::kLanes) V::store(x + i, V::load(x + i) * factor);
+}
+
+template <class V>
+__attribute__((noinline)) void raise_maximum(const RowSums& row, float maximum) {
+  auto factor = exp<V>(V::set(*row.maximum - maximum));
+  *row.maximum = maximum;
+  shrink<V>(row.lanes, row.lane_count, factor);
+  shrink<V>(row.values, row.value_lanes, factor);
+}
+
+/// tanh(x) = 1 - 2 / (exp(2 x) + 1); exp(80) is as good as infinite.
+template <class V>
+inline typename V::Float tanh(typename V::Float x) {
+  auto one = V::set(1.0f);
+  return one - V::set(2.0f) / (exp<V>(V::min(V::set(80.0f), x + x)) + one);
+}
+
+/// Softcap and ALiBi; `distance`: from the query to the first key of the block.
+template <class V>
+inline void bend_scores(const AttentionTask& task, size_t head, ptrdiff_t distance, float* scores) {
+  for (size_t i = 0; i < kKvBlock; i += V::kLanes) {
+    auto x = V::load(scores + i);
+    if (task.softcap != 0) x = V::set(task.softcap) * tanh<V>(x / V::set(task.softcap));
+    if (task.slopes) x = V::fma(V::set(task.slopes[head]), V::lane_numbers() + V::set(static_cast<float>(distance + static_cast<ptrdiff_t>(i))), x);
+    V::store(scores + i, x);
+  }
+}
+
+/// Lanes of tokens that are not seen become `other`, whatever was there.
+template <class V>
+inline typename V::Float only_seen(typename V::Float x, size_t first_lane, const Seen& seen, float other) {
+  auto lanes = V::lane_numbers() + V::set(static_cast<float>(first_lane));
+  return V::between(lanes, static_cast<float>(seen.begin), static_cast<float>(seen.end), x, V::set(other));
+}
+
+template <class V>
+inline void store_probabilities(float* out, const typename V::Float* p) {
+  for (size_t i = 0; i < kKvBlock / V::kLanes; ++i) V::store(out + i * V::kLanes, p[i]);
+}
+template <class V>
+inline void store_probabilities(Pair* out, const typename V::Float* p) {
+  V::store_pairs(out, p[0], p[1]);
+}
+
+/// Turns a row's scores of a block into exp(score - maximum), and adds them up in the first lanes of the row.
+template <class V, class P>
+inline void softmax_row(const float* scores, const Seen& seen, const RowSums& row, P* probabilities) {
+  constexpr size_t kVectors = kKvBlock / V::kLanes;
+  typename V::Float x[kVectors], top;
+  for (size_t i = 0; i < kVectors; ++i) {
+    x[i] = V::load(scores + i * V::kLanes);
+    if (!seen.all()) x[i] = only_seen<V>(x[i], i * V::kLanes, seen, -__builtin_inff());
+    top = i == 0 ? x[0] : V::max(top, x[i]);
+  }
+  if (V::any_greater(top, V::set(*row.maximum + kSlack))) raise_maximum<V>(row, V::greatest(top));
+  auto maximum = V::set(*row.maximum);
+  auto sum = V::load(row.lanes);
+  for (auto& p : x) {
+    p = exp<V>(p - maximum);
+    sum = sum + p;
+  }
+  V::store(row.lanes, sum);
+  store_probabilities<V>(probabilities, x);
+}
+
+}  // namespace
+}  // namespace nibble::cpu

@@ -1,0 +1,128 @@
+#pragma once
+
+// Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so that
+// each file has its own copy compiled for its processor. V has
+//   Float, Int; kLanes floats to a vector; a register tile of at most kRows rows by kColumns vectors
+//   load of float, Half, Brain (to Float), Codes and Pair (to Int); spread, of one float or Pair to all lanes; dot(sum, a, b)
+//   and arithmetic. max(a, b) is b where one is NaN.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "device/cpu/kernels/attention.hpp"
+
+namespace nibble::cpu {
+namespace {
+
+struct Half { uint16_t bits; };
+struct Brain { uint16_t bits; };
+struct Codes { uint8_t pair[2]; };
+/// Two 16-bit numbers that a dot product takes together: integers or bf16.
+struct Pair { uint32_t bits; };
+
+template <size_t kValue>
+struct Count {
+  static constexpr size_t value = kValue;
+};
+
+/// Calls f(Count<n>) for n = 1 .. kMax.
+template <size_t kMax, class F>
+inline void with_count(size_t n, const F& f) {
+  if constexpr (kMax > 1)
+    if (n < kMax) return with_count<kMax - 1>(n, f);
+  f(Count<kMax>{});
+}
+
+/// Calls f(first, Count<n>) over `total` rows in equal parts of at most kMax.
+template <size_t kMax, class F>
+inline void in_parts(size_t total, const F& f) {
+  size_t parts = (total + kMax - 1) / kMax;
+  for (size_t i = 0, first = 0; i < parts; ++i) {
+    size_t end = total * (i + 1) / parts;
+    with_count<kMax>(end - first, [&](auto n) { f(first, n); });
+    first = end;
+  }
+}
+
+/// Asks for the lines of the next block a few at a time, between products: all at once they would fill the queue to memory and hold up the rest.
+class Ahead {
+ public:
+  Ahead() = default;
+  Ahead(const std::byte* next, size_t bytes) : next_(next), end_(next + bytes) {}
+  void step() {
+    if (next_ >= end_) return;
+    __builtin_prefetch(next_);
+    __builtin_prefetch(next_ + 64);
+    next_ += 128;
+  }
+
+ private:
+  const std::byte *next_ = nullptr, *end_ = nullptr;
+};
+struct NothingAhead {
+  void step() const {}
+};
+
+/// finish(r, n, start(r, n) + sum over k < depth of a[r * kRowStep + k * kDepthStep] * b[k * b_stride + n * lanes]): R rows by N vectors,
+/// the sums in registers.
+template <class V, size_t R, size_t N, size_t kRowStep, size_t kDepthStep, class A, class B, class Next, class Start, class Finish>
+inline void multiply(const A* a, const B* b, size_t b_stride, size_t depth, Next& ahead, const Start& start, const Finish& finish) {
+  decltype(start(0, 0)) sums[R][N];
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; ++n) sums[r][n] = start(r, n);
+  for (size_t k = 0; k < depth; ++k, a += kDepthStep, b += b_stride) {
+    ahead.step();
+    decltype(V::load(b)) vectors[N];
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; ++n) vectors[n] = V::load(b + n * V::kLanes);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < R; ++r) {
+      auto factor = V::spread(a + r * kRowStep);
+#pragma GCC unroll 4
+      for (size_t n = 0; n < N; ++n) sums[r][n] = V::dot(sums[r][n], factor, vectors[n]);
+    }
+  }
+#pragma GCC unroll 16
+  for (size_t r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (size_t n = 0; n < N; ++n) finish(r, n, sums[r][n]);
+}
+
+/// e^x to 1 in the last place; 0 below the normal floats, NaN for NaN. Cody and Waite's reduction to |r| <= ln(2) / 2, then Taylor's series made
+/// minimax (Cephes expf).
+template <class V>
+inline typename V::Float exp(typename V::Float x) {
+  auto n = V::round(x * V::set(1.44269504088896341f));
+  auto r = V::fma(n, V::set(-0.693359375f), x);
+  r = V::fma(n, V::set(2.12194440e-4f), r);
+  auto p = V::fma(V::set(1.9875691500e-4f), r, V::set(1.3981999507e-3f));
+  p = V::fma(p, r, V::set(8.3334519073e-3f));
+  p = V::fma(p, r, V::set(4.1665795894e-2f));
+  p = V::fma(p, r, V::set(1.6666665459e-1f));
+  p = V::fma(p, r, V::set(5.0000001201e-1f));
+  p = V::fma(p, r * r, r) + V::set(1.0f);
+  return V::times_power_of_2(p, n, x);
+}
+
+/// Where the scratch memory of a task is handed out, 64-byte aligned.
+class Scratch {
+ public:
+  explicit Scratch(std::byte* memory) : next_(memory) {}
+  template <class T>
+  T* take(size_t count) {
+    auto* result = reinterpret_cast<T*>(next_);
+    next_ += (count * sizeof(T) + 63) / 64 * 64;
+    return result;
+  }
+
+ private:
+  std::byte* next_;
+};
+
+inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+}  // namespace
+}  // namespace nibble::cpu

@@ -1,0 +1,736 @@
+#include "device/cpu/lowering.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+
+#include "base/fail.hpp"
+#include "device/cpu/constant_values.hpp"
+#include "device/cpu/form.hpp"
+#include "device/cpu/mask_kind.hpp"
+#include "device/cpu/moe_match.hpp"
+#include "device/cpu/moe_step.hpp"
+#include "device/cpu/pack.hpp"
+#include "device/cpu/pattern_match.hpp"
+#include "device/cpu/steps.hpp"
+#include "device/cpu/weight_match.hpp"
+#include "graph/op_set.hpp"
+#include "passes/decompress_in_f32.hpp"
+#include "tensor/convert.hpp"
+
+namespace nibble::cpu {
+
+namespace {
+
+/// What a value of the graph is for one token.
+struct Meaning {
+  Tensor known;               ///< the same for every token
+  std::optional<Form> form;   ///< hidden or positional
+  std::string state;          ///< variable whose past this is (and which is empty here)
+};
+
+/// Keys or values that the cache keeps.
+struct CachedState {
+  View view;
+  Shape shape;  ///< [1, heads, 1, dimensions]
+};
+
+class Lowering {
+ public:
+  Lowering(LoweredModel& model, ThreadPool& threads) : model_(model), plan_(model.plan), threads_(threads), constants_(model.graph, threads) {}
+
+  void run() {
+    Node* logits = model_.graph.find_result("logits");
+    if (!logits) fail(ErrorKind::unsupported, "there is no output 'logits'");
+    tokens_ = new_slot(Slot::Kind::token_ids, 1);
+    match_patterns();
+    demand(logits->input(0));
+    for (Node* node : model_.graph.topological_order())
+      if (demanded_.count(node)) lower(*node);
+    finish(logits->input(0));
+  }
+
+ private:
+  // What is needed, and which patterns it is made of.
+
+  void match_patterns() {
+    for (const auto& node : model_.graph.nodes()) {
+      if (node->output_count() != 1 || !model_.dependence->is_hidden(*node)) continue;
+      Value value = node->output();
+      if (auto moe = match_moe(value, constants_)) moes_[node.get()] = *moe;
+      if (auto norm = match_norm(value, constants_)) norms_[node.get()] = *norm;
+      if (auto gated = match_gated(value, constants_)) gated_[node.get()] = *gated;
+      if (auto linear = match_linear(value, constants_)) linears_[node.get()] = *linear;
+    }
+  }
+
+  std::vector<Value> inputs_of(const Node& node) const {
+    if (auto moe = moes_.find(&node); moe != moes_.end()) return {moe->second.x, moe->second.chosen, moe->second.weights};
+    if (auto norm = norms_.find(&node); norm != norms_.end()) return {norm->second.x};
+    if (auto gated = gated_.find(&node); gated != gated_.end()) return {gated->second.gate, gated->second.up};
+    if (auto linear = linears_.find(&node); linear != linears_.end()) return {linear->second.x};
+    if (node.is("ShapeOf")) return {};
+    return node.inputs();
+  }
+
+  void demand(Value root) {
+    std::vector<Value> pending{root};
+    while (!pending.empty()) {
+      Node* node = pending.back().node;
+      pending.pop_back();
+      if (!demanded_.insert(node).second) continue;
+      if (!model_.dependence->is_hidden(*node)) continue;
+      for (Value input : inputs_of(*node)) pending.push_back(input);
+    }
+  }
+
+  // Slots and steps.
+
+  View new_slot(Slot::Kind kind, size_t width) {
+    plan_.slots.push_back({kind, width, 0});
+    return {plan_.slots.size() - 1, 0, width};
+  }
+  View new_slot(size_t width) { return new_slot(Slot::Kind::activation, width); }
+
+  template <class T>
+  T& emit(const Node& node, std::unique_ptr<T> step) {
+    step->name = node.name();
+    T& reference = *step;
+    plan_.steps.push_back(std::move(step));
+    return reference;
+  }
+
+  void define(Value value, Form form) { meanings_[value.node].resize(value.node->output_count()); meanings_[value.node][value.index].form = std::move(form); }
+  void define(Value value, View view) { define(value, identity_form(view, value.shape().dims())); }
+
+  const Meaning& meaning(Value value) {
+    auto found = meanings_.find(value.node);
+    if (found != meanings_.end()) return found->second[value.index];
+    auto& outputs = meanings_[value.node];
+    outputs.resize(value.node->output_count());
+    if (constants_.is_constant(value)) {
+      outputs[value.index].known = constants_.tensor(value);
+    } else if (model_.dependence->is_positional(*value.node)) {
+      define_positional(value);
+    } else {
+      fail(ErrorKind::unsupported, "{}: its value is not known where it is needed", describe(*value.node));
+    }
+    return meanings_[value.node][value.index];
+  }
+
+  /// A positional value is known if it is the same for every token; else it gets a slot.
+  void define_positional(Value value) {
+    Tensor one = model_.positional->evaluate({value}, {1, 0})[0];
+    Meaning& meaning = meanings_[value.node][value.index];
+    if (is_integer(one.type()) && is_shape_arithmetic(value)) {
+      meaning.known = one;
+      return;
+    }
+    Tensor two = model_.positional->evaluate({value}, {2, 0})[0];
+    size_t axis = 0;
+    while (axis < one.rank() && one.shape()[axis] == two.shape()[axis]) ++axis;
+    if (axis == one.rank()) {
+      meaning.known = one;
+      return;
+    }
+    for (size_t i = 0; i < axis; ++i)
+      if (one.shape()[i] != 1) fail(ErrorKind::unsupported, "{}: positions are not the outermost dimension", describe(*value.node));
+    View view = new_slot(Slot::Kind::positional, one.size());
+    model_.positional_slots.push_back({value, view, axis});
+    meaning.form = identity_form(view, one.shape());
+  }
+
+  /// Computed from shapes alone: the lengths of this one token are what forms are interpreted for.
+  bool is_shape_arithmetic(Value value) {
+    std::vector<const Node*> pending{value.node};
+    std::unordered_set<const Node*> seen;
+    while (!pending.empty()) {
+      const Node* node = pending.back();
+      pending.pop_back();
+      if (!seen.insert(node).second || node->is("ShapeOf")) continue;
+      if (node->is("Parameter")) return false;
+      for (Value input : node->inputs()) pending.push_back(input.node);
+    }
+    return true;
+  }
+
+  const Form& form(Value value) {
+    const Meaning& m = meaning(value);
+    if (!m.form) fail(ErrorKind::unsupported, "{}: a constant where activations are expected", describe(*value.node));
+    return *m.form;
+  }
+
+  /// The columns of a value, computed now if they are not a view.
+  View view(Value value) { return view(*value.node, form(value), value); }
+
+  View view(const Node& node, const Form& of, std::optional<Value> whole = {}) {
+    if (auto direct = as_view(of)) return *direct;
+    View out = new_slot(of.size());
+    emit(node, std::make_unique<ColumnsStep>(of, out));
+    if (whole) define(*whole, identity_form(out, Form(of).shape));
+    return out;
+  }
+
+  // Operations.
+
+  void lower(Node& node) {
+    if (!model_.dependence->is_hidden(node) || meanings_.count(&node)) return;
+    try {
+      lower_hidden(node);
+    } catch (const Error& error) {
+      fail(error.kind(), "{}: {}", describe(node), error.what());
+    }
+  }
+
+  void lower_hidden(Node& node) {
+    if (moes_.count(&node)) return lower_moe(node, moes_.at(&node));
+    if (norms_.count(&node)) return lower_norm(node, norms_.at(&node));
+    if (gated_.count(&node)) return lower_gated(node, gated_.at(&node));
+    if (linears_.count(&node)) return lower_linears(linears_.at(&node).x);
+    if (node.is("Parameter")) return define(node.output(), tokens_);
+    if (node.is("ReadValue")) return lower_read_value(node);
+    if (node.is("Convert")) return define(node.output(), form(node.input(0)));
+    if (node.is("Concat") && lower_append(node)) return;
+    if (node.is("Gather") && constants_.is_constant(node.input(0))) return lower_embedding(node);
+    if (is_movement(node)) return lower_movement(node);
+    if (node.is("ScaledDotProductAttention")) return lower_attention(node);
+    if (lower_activation(node) || lower_row_operation(node)) return;
+    if (node.is("Multiply") || node.is("Add") || node.is("Subtract") || node.is("Divide")) return lower_arithmetic(node);
+    lower_reference(node);
+  }
+
+  void lower_norm(Node& node, const NormMatch& norm) {
+    View in = view(norm.x);
+    View out = new_slot(in.width);
+    auto size = static_cast<size_t>(form(norm.x).shape.back());
+    auto vector = [&](Value v) {
+      std::vector<float> values = v ? constants_.floats(v) : std::vector<float>{};
+      if (values.size() == 1) values.resize(size, values[0]);
+      return values;
+    };
+    auto kind = norm.is_layer_norm ? NormStep::Kind::layer : NormStep::Kind::rms;
+    Shape shape = form(norm.x).shape;
+    emit(node, std::make_unique<NormStep>(kind, in, out, size, norm.epsilon, vector(norm.weight), vector(norm.bias)));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  void lower_gated(Node& node, const GatedMatch& gated) {
+    View gate = view(gated.gate), up = view(gated.up);
+    View out = new_slot(gate.width);
+    Shape shape = form(gated.gate).shape;
+    emit(node, std::make_unique<GatedStep>(gated.activation, gate, up, out));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  bool lower_activation(Node& node) {
+    auto match = match_activation(node.output(), constants_);
+    if (!match) return false;
+    View in = view(match->x);
+    View out = new_slot(in.width);
+    Shape shape = form(match->x).shape;
+    emit(node, std::make_unique<ActivationStep>(match->activation, in, out));
+    define(node.output(), identity_form(out, shape));
+    return true;
+  }
+
+  void lower_embedding(Node& node) {
+    const Form& index = form(node.input(1));
+    auto table = match_weight(node.input(0), constants_);
+    float axis = 0;
+    bool rows_by_id = table && constants_.is_uniform(node.input(2), axis) && axis == 0 && node.input(0).shape().rank() == 2 && index.size() == 1;
+    if (!rows_by_id) fail(ErrorKind::unsupported, "not a lookup of one row of a table per token");
+    View out = new_slot(table->columns);
+    emit(node, std::make_unique<EmbeddingStep>(std::move(*table), *as_view(index), out));
+    Shape shape = index.shape;
+    shape.push_back(static_cast<int64_t>(out.width));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  void lower_movement(Node& node) {
+    std::vector<MoveInput> inputs;
+    std::string state;
+    for (Value value : node.inputs()) {
+      const Meaning& m = meaning(value);
+      if (m.form) inputs.push_back({&*m.form, {}});
+      else inputs.push_back({nullptr, m.known});
+      if (!m.state.empty()) state = m.state;
+    }
+    std::vector<Form> forms = move(node, inputs, threads_);
+    for (size_t i = 0; i < forms.size(); ++i) define(node.output(i), std::move(forms[i]));
+    meanings_[&node][0].state = state;
+  }
+
+  // State: what is appended to the past goes to the cache.
+
+  void lower_read_value(Node& node) {
+    std::string id = node.attributes().get_string("variable_id");
+    Shape shape = node.output_info().shape.dims();
+    define(node.output(), Form{shape, {std::vector<Element>()}});
+    if (element_count(shape) != 0) fail(ErrorKind::unsupported, "a state that is not empty before the first token");
+    meanings_[&node][0].state = id;
+  }
+
+  /// Concat(past, new) along the tokens, which is also what is assigned to the state.
+  bool lower_append(Node& node) {
+    if (node.input_count() != 2 || !meanings_.count(node.input(0).node)) return false;
+    std::string id = meaning(node.input(0)).state;
+    if (id.empty()) return false;
+    bool is_assigned = false;
+    for (const auto& use : node.uses()) is_assigned |= use.node->is("Assign") && use.node->attributes().get_string("variable_id") == id;
+    const Form& fresh = form(node.input(1));
+    Shape shape = fresh.shape;
+    auto axis = node.attributes().get_int("axis", 0);
+    if (!is_assigned || shape.size() != 4 || (axis != 2 && axis != -2) || shape[2] != 1 || shape[0] != 1)
+      fail(ErrorKind::unsupported, "a state that is not [batch, heads, tokens, dimensions] of keys or values");
+    View stored = view(*node.input(1).node, fresh, node.input(1));
+    states_.push_back({stored, shape});
+    define(node.output(), identity_form(stored, shape));
+    return true;
+  }
+
+  // Products.
+
+  /// All products with constant weights that read `x` and can be one.
+  void lower_linears(Value x) {
+    std::vector<Node*> members;
+    for (const auto& use : x.node->uses(x.index)) {
+      Node* root = root_of(*use.node);
+      if (root && linears_.at(root).x == x && demanded_.count(root) && !meanings_.count(root) &&
+          std::find(members.begin(), members.end(), root) == members.end())
+        members.push_back(root);
+    }
+    View in = view(x);
+    Shape shape = form(x).shape;
+    while (!members.empty()) lower_stack(take_stack(members), in, shape);
+  }
+
+  /// The node that a product's pattern ends with: its bias, if it has one.
+  Node* root_of(Node& matmul) {
+    if (!matmul.is("MatMul")) return nullptr;
+    for (const auto& use : matmul.uses())
+      if (auto found = linears_.find(use.node); found != linears_.end() && found->second.matmul == &matmul && use.node != &matmul) return use.node;
+    return linears_.count(&matmul) ? &matmul : nullptr;
+  }
+
+  struct Part {
+    Node* root;
+    WeightMatrix weight;
+  };
+
+  WeightMatrix weight_of(const LinearMatch& linear) {
+    auto weight = match_weight(linear.weight, constants_);
+    if (!weight) fail(ErrorKind::unsupported, "weights of {} dimensions", linear.weight.shape().rank());
+    if (linear.matmul->attributes().get_bool("transpose_b", false)) return *weight;
+    return transposed(*weight, linear.weight);
+  }
+
+  /// Weights stored as [columns, rows].
+  WeightMatrix transposed(WeightMatrix weight, Value value) {
+    if (weight.scales.type() != ElementType::dynamic || weight.zero_points.type() != ElementType::dynamic || bit_width(weight.codes.type()) < 16) {
+      weight = {};
+      weight.codes = convert(constants_.tensor(value), ElementType::f32);
+      weight.name = value.node->name();
+      weight.columns = static_cast<size_t>(value.shape().dims().back());
+      weight.rows = weight.codes.byte_size() / sizeof(float) / weight.columns;
+    }
+    std::swap(weight.rows, weight.columns);
+    weight.group_size = weight.columns;
+    weight.transposed = true;
+    return weight;
+  }
+
+  PackOptions options_for(const WeightMatrix& weight) const {
+    ElementType type = weight.codes.type();
+    return {plan_.precision.bf16 && (type == ElementType::f16 || type == ElementType::bf16 || type == ElementType::f32)};
+  }
+
+  /// The first of the members and those that can be packed with it.
+  std::vector<Part> take_stack(std::vector<Node*>& members) {
+    std::vector<Part> stack;
+    for (auto member = members.begin(); member != members.end();) {
+      std::vector<WeightMatrix> weights;
+      for (const Part& part : stack) weights.push_back(part.weight);
+      weights.push_back(weight_of(linears_.at(*member)));
+      if (stack.empty() || can_stack(weights)) {
+        stack.push_back({*member, weights.back()});
+        member = members.erase(member);
+      } else {
+        ++member;
+      }
+    }
+    return stack;
+  }
+
+  void lower_stack(const std::vector<Part>& stack, View in, const Shape& shape) {
+    PackRequest request;
+    std::vector<float> bias;
+    size_t width = 0;
+    bool has_bias = false;
+    for (const Part& part : stack) {
+      const LinearMatch& linear = linears_.at(part.root);
+      if (part.weight.columns != in.width) fail(ErrorKind::corrupt, "weights of {} columns for {} inputs", part.weight.columns, in.width);
+      std::vector<float> values = linear.bias ? constants_.floats(linear.bias) : std::vector<float>{0};
+      if (values.size() == 1) values.resize(part.weight.rows, values[0]);
+      has_bias |= static_cast<bool>(linear.bias);
+      bias.insert(bias.end(), values.begin(), values.end());
+      width += part.weight.rows;
+      request.parts.push_back(part.weight);
+    }
+    request.options = options_for(stack[0].weight);
+    View out = new_slot(width);
+    auto& step = emit(*stack[0].root, std::make_unique<LinearStep>(plan_.weight_requests.size(), in, out));
+    if (has_bias) step.set_bias(std::move(bias));
+    plan_.weight_requests.push_back(std::move(request));
+    size_t offset = 0;
+    for (const Part& part : stack) {
+      Shape result = shape;
+      result.back() = static_cast<int64_t>(part.weight.rows);
+      define(part.root->output(), identity_form({out.slot, offset, part.weight.rows}, result));
+      offset += part.weight.rows;
+    }
+    if (stack.size() == 1) producers_[out.slot] = {plan_.steps.size() - 1, stack[0].root};
+  }
+
+  // Experts.
+
+  /// Matrix `expert` of a constant of one or of all experts.
+  WeightMatrix expert_weight(const std::vector<Value>& values, size_t expert, size_t experts) {
+    auto weight = match_weight(values.size() == 1 ? values[0] : values[expert], constants_);
+    if (!weight) fail(ErrorKind::unsupported, "experts' weights of fewer than two dimensions");
+    if (values.size() > 1) return *weight;
+    weight->rows /= experts;
+    weight->first_row = expert * weight->rows;
+    return *weight;
+  }
+
+  size_t request(std::vector<WeightMatrix> parts) {
+    PackOptions options = options_for(parts[0]);
+    plan_.weight_requests.push_back({std::move(parts), options});
+    return plan_.weight_requests.size() - 1;
+  }
+
+  void lower_moe(Node& node, const MoeMatch& moe) {
+    View x = view(moe.x), chosen = view(moe.chosen), weights = view(moe.weights);
+    size_t count = moe.gate.size() > 1 ? moe.gate.size() : static_cast<size_t>(moe.gate[0].shape()[0]);
+    std::vector<MoeStep::Expert> experts;
+    size_t width = 0;
+    for (size_t e = 0; e < count; ++e) {
+      std::vector<WeightMatrix> both{expert_weight(moe.gate, e, count), expert_weight(moe.up, e, count)};
+      WeightMatrix down = expert_weight(moe.down, e, count);
+      width = both[0].rows;
+      if (both[0].columns != x.width || both[1].rows != width || down.columns != width || down.rows != x.width)
+        fail(ErrorKind::corrupt, "experts whose matrices do not go together");
+      MoeStep::Expert expert;
+      expert.stacked = can_stack(both);
+      if (expert.stacked) {
+        expert.gate_up = request(both);
+      } else {
+        expert.gate = request({both[0]});
+        expert.up = request({both[1]});
+      }
+      expert.down = request({down});
+      experts.push_back(expert);
+    }
+    View out = new_slot(x.width);
+    emit(node, std::make_unique<MoeStep>(moe.activation, std::move(experts), width, x, chosen, weights, out));
+    const PartialShape& shape = node.output_info().shape;
+    define(node.output(), identity_form(out, shape.rank_is_known() && shape.is_static() && element_count(shape.dims()) == out.width
+                                                 ? shape.dims()
+                                                 : Shape{1, static_cast<int64_t>(out.width)}));
+  }
+
+  /// Softmax, TopK and sums over the last dimension.
+  bool lower_row_operation(Node& node) {
+    bool is_sum = node.is("ReduceSum"), is_top_k = node.is("TopK");
+    if (!node.is("Softmax") && !is_sum && !is_top_k) return false;
+    const Shape shape = form(node.input(0)).shape;
+    auto rank = static_cast<int64_t>(shape.size());
+    int64_t axis = node.attributes().get_int("axis", 1);
+    if (is_sum) {
+      std::vector<int64_t> axes = constants_.is_constant(node.input(1)) ? constants_.integers(node.input(1)) : std::vector<int64_t>{};
+      if (axes.size() != 1 || !node.attributes().get_bool("keep_dims", false)) return false;
+      axis = axes[0];
+    }
+    if (rank == 0 || (axis != -1 && axis != rank - 1)) return false;
+    if (is_top_k && (!node.attributes().equals("mode", "max", "max") || !node.attributes().equals("sort", "value", "value") ||
+                     !constants_.is_constant(node.input(1))))
+      return false;
+    View in = view(node.input(0));
+    auto size = static_cast<size_t>(shape.back());
+    Shape result = shape;
+    if (is_sum) result.back() = 1;
+    if (is_top_k) result.back() = std::min<int64_t>(constants_.integers(node.input(1)).at(0), shape.back());
+    std::vector<View> outputs;
+    for (size_t i = 0; i < node.output_count(); ++i) outputs.push_back(new_slot(element_count(result)));
+    auto kind = is_sum ? RowStep::Kind::sum : is_top_k ? RowStep::Kind::top_k : RowStep::Kind::softmax;
+    emit(node, std::make_unique<RowStep>(kind, in, size, outputs));
+    for (size_t i = 0; i < outputs.size(); ++i) define(node.output(i), identity_form(outputs[i], result));
+    return true;
+  }
+
+  // Sums and products of activations.
+
+  void lower_arithmetic(Node& node) {
+    Meaning a = meaning(node.input(0)), b = meaning(node.input(1));
+    if (node.is("Add") && lower_residual(node, a, b)) return;
+    if (auto lazy = as_form(node, a, b)) return define(node.output(), std::move(*lazy));
+    lower_binary(node, a, b);
+  }
+
+  /// Products with constants and with positions, and sums of such products, stay forms.
+  std::optional<Form> as_form(const Node& node, const Meaning& a, const Meaning& b) {
+    if (node.is("Multiply")) {
+      if (!a.form) return scaled(*b.form, a.known);
+      if (!b.form) return scaled(*a.form, b.known);
+      if (is_positional(node.input(1)) && !is_positional(node.input(0))) return multiplied(*a.form, *b.form);
+      if (is_positional(node.input(0)) && !is_positional(node.input(1))) return multiplied(*b.form, *a.form);
+      return std::nullopt;
+    }
+    float divisor = 0;
+    if (node.is("Divide")) {
+      if (b.form || !constants_.is_uniform(node.input(1), divisor)) return std::nullopt;
+      return scaled(*a.form, Tensor::scalar(1 / divisor));
+    }
+    if (!a.form || !b.form || !(a.form->has_multiplier() || b.form->has_multiplier())) return std::nullopt;
+    if (a.form->terms.size() + b.form->terms.size() > 2) return std::nullopt;
+    return sum(*a.form, node.is("Subtract") ? negated(*b.form) : *b.form);
+  }
+
+  bool is_positional(Value value) const { return model_.dependence->is_positional(*value.node); }
+
+  /// x + product: the product's step adds x itself when it comes after x and nothing else reads the product.
+  bool lower_residual(Node& node, const Meaning& a, const Meaning& b) {
+    if (!a.form || !b.form || a.form->shape.empty() || element_count(a.form->shape) != element_count(b.form->shape)) return false;
+    for (size_t side : {1, 0}) {
+      const Form& product = side ? *b.form : *a.form;
+      const Form& residual = side ? *a.form : *b.form;
+      auto from = as_view(product), to = as_view(residual);
+      if (!from || !to) continue;
+      auto producer = producers_.find(from->slot);
+      if (producer == producers_.end() || from->width != plan_.slots[from->slot].width || !is_read_once(*producer->second.root, node)) continue;
+      if (first_step_of(to->slot) >= producer->second.step) continue;
+      auto& step = static_cast<LinearStep&>(*plan_.steps[producer->second.step]);
+      if (step.has_residual()) continue;
+      View out = new_slot(from->width);
+      Shape shape = broadcast_shape(a.form->shape, b.form->shape);
+      step.set_residual(*to, out);
+      define(node.output(), identity_form(out, shape));
+      return true;
+    }
+    return false;
+  }
+
+  /// Whether the only way from `node` leads through reshapes to `reader`.
+  static bool is_read_once(const Node& node, const Node& reader) {
+    const Node* at = &node;
+    for (;;) {
+      std::vector<Node::Use> uses;
+      for (const auto& use : at->uses())
+        if (!use.node->is("ShapeOf")) uses.push_back(use);
+      if (uses.size() != 1) return false;
+      if (uses[0].node == &reader) return true;
+      if (!is_movement(*uses[0].node)) return false;
+      at = uses[0].node;
+    }
+  }
+
+  /// The step that first writes a slot.
+  size_t first_step_of(size_t slot) const {
+    if (plan_.slots[slot].kind != Slot::Kind::activation) return 0;
+    for (size_t i = 0; i < plan_.steps.size(); ++i)
+      for (View out : plan_.steps[i]->outputs())
+        if (out.slot == slot) return i;
+    return plan_.steps.size();
+  }
+
+  void lower_binary(Node& node, const Meaning& a, const Meaning& b) {
+    Shape shape = broadcast_shape(a.form ? a.form->shape : a.known.shape(), b.form ? b.form->shape : b.known.shape());
+    auto operand = [&](const Meaning& m) {
+      BinaryStep::Operand made;
+      const Shape& own = m.form ? m.form->shape : m.known.shape();
+      if (m.form) made.view = view(node, *m.form);
+      else made.constant = to_floats(m.known);
+      if (element_count(own) != element_count(shape)) made.index = broadcast_indices(own, shape);
+      return made;
+    };
+    BinaryStep::Operand left = operand(a), right = operand(b);
+    View out = new_slot(element_count(shape));
+    auto kind = node.is("Add") ? BinaryStep::Kind::add : node.is("Subtract") ? BinaryStep::Kind::subtract
+              : node.is("Multiply") ? BinaryStep::Kind::multiply : BinaryStep::Kind::divide;
+    emit(node, std::make_unique<BinaryStep>(kind, std::move(left), std::move(right), out));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  // Attention.
+
+  void lower_attention(Node& node) {
+    Form q = form(node.input(0)), k = form(node.input(1)), v = form(node.input(2));
+    if (q.shape.size() != 4 || k.shape.size() != 4 || v.shape.size() != 4 || q.shape[2] != 1)
+      fail(ErrorKind::unsupported, "queries of shape {}", nibble::to_string(q.shape));
+    auto heads = static_cast<size_t>(q.shape[1]);
+    auto [keys, key_shape] = cached(k, heads);
+    auto [values, value_shape] = cached(v, heads);
+    if (key_shape[1] != value_shape[1]) fail(ErrorKind::unsupported, "{} heads of keys, {} of values", key_shape[1], value_shape[1]);
+    AttentionParameters parameters;
+    parameters.layer = plan_.kv_layers.size();
+    parameters.heads = heads;
+    parameters.scale = 1 / std::sqrt(static_cast<float>(q.shape[3]));
+    if (node.input_count() > 4) parameters.scale = to_floats(meaning(node.input(4)).known).at(0);
+    MaskKind mask = mask_of(node, heads);
+    parameters.window = mask.window;
+    plan_.kv_layers.push_back({static_cast<size_t>(key_shape[1]), static_cast<size_t>(key_shape[3]), static_cast<size_t>(value_shape[3])});
+    std::vector<float> sinks = node.input_count() > 5 ? sinks_of(node.input(5), heads) : std::vector<float>{};
+    View out = new_slot(heads * static_cast<size_t>(value_shape[3]));
+    emit(node, std::make_unique<AttentionStep>(parameters, mask.slopes, std::move(sinks), view(node, q), keys, values, out));
+    define(node.output(), identity_form(out, {1, q.shape[1], 1, value_shape[3]}));
+    plan_.rows_selected_before = plan_.steps.size();
+  }
+
+  std::vector<float> sinks_of(Value value, size_t heads) {
+    std::vector<float> sinks = constants_.floats(value);
+    if (sinks.size() == 1) sinks.resize(heads, sinks[0]);
+    if (sinks.size() != heads) fail(ErrorKind::unsupported, "{} sinks for {} heads", sinks.size(), heads);
+    return sinks;
+  }
+
+  /// The state that keys or values come from, as heads of queries read it: query head h must read head h / group.
+  std::pair<View, Shape> cached(const Form& form, size_t heads) {
+    auto dimensions = static_cast<size_t>(form.shape[3]);
+    auto repeated = static_cast<size_t>(form.shape[1]);
+    for (const CachedState& state : states_) {
+      auto state_heads = static_cast<size_t>(state.shape[1]);
+      if (form.terms.size() != 1 || static_cast<size_t>(state.shape[3]) != dimensions || heads % state_heads != 0) continue;
+      bool same = form.terms[0][0].slot == static_cast<int32_t>(state.view.slot);
+      for (size_t h = 0; same && h < repeated; ++h) {
+        size_t source = repeated == 1 ? 0 : h / (repeated / std::max<size_t>(1, std::min(repeated, state_heads)));
+        for (size_t d = 0; same && d < dimensions; ++d) {
+          const Element& e = form.terms[0][h * dimensions + d];
+          same = e.slot == static_cast<int32_t>(state.view.slot) && e.multiplier < 0 && e.factor == 1 &&
+                 static_cast<size_t>(e.column) == state.view.offset + source * dimensions + d;
+        }
+      }
+      if (same) return {state.view, state.shape};
+    }
+    fail(ErrorKind::unsupported, "keys or values that are not the cached ones");
+  }
+
+  MaskKind mask_of(const Node& node, size_t heads) {
+    if (node.attributes().get_bool("causal", false)) return {};
+    if (node.input_count() < 4) fail(ErrorKind::unsupported, "attention without a mask");
+    Value mask = node.input(3);
+    if (!model_.dependence->is_positional(*mask.node)) fail(ErrorKind::unsupported, "a mask that depends on more than positions");
+    auto key = std::pair{mask.node, mask.index};
+    auto known = masks_.find(key);
+    if (known == masks_.end()) known = masks_.emplace(key, classify_mask(mask, heads, *model_.positional)).first;
+    return known->second;
+  }
+
+  // The rest.
+
+  void lower_reference(Node& node) {
+    if (!node.op().evaluate) fail(ErrorKind::unsupported, "this operation cannot run");
+    std::vector<ReferenceStep::Input> inputs;
+    std::vector<Tensor> tensors, results(node.output_count());
+    for (Value value : node.inputs()) {
+      Meaning m = meaning(value);
+      if (m.form) {
+        inputs.push_back({view(value), value.type(), m.form->shape, {}});
+        tensors.push_back(Tensor(value.type(), m.form->shape));
+      } else {
+        inputs.push_back({{}, {}, {}, m.known});
+        tensors.push_back(m.known);
+      }
+    }
+    EvalContext context{node, tensors, results, threads_};
+    node.op().evaluate(context);
+    std::vector<View> outputs;
+    for (size_t i = 0; i < results.size(); ++i) {
+      outputs.push_back(new_slot(results[i].size()));
+      define(node.output(i), identity_form(outputs.back(), results[i].shape()));
+    }
+    emit(node, std::make_unique<ReferenceStep>(node, std::move(inputs), std::move(outputs)));
+  }
+
+  void finish(Value logits) {
+    plan_.logits = view(logits);
+    plan_.vocabulary = plan_.logits.width;
+    if (plan_.kv_layers.empty()) fail(ErrorKind::unsupported, "no attention over a cache");
+    for (const Node* state : model_.graph.of_type("ReadValue"))
+      if (!demanded_.count(state)) fail(ErrorKind::unsupported, "{}: a state that nothing reads", describe(*state));
+    if (states_.size() != 2 * plan_.kv_layers.size()) fail(ErrorKind::unsupported, "states that are not keys and values");
+    plan_.place_slots();
+  }
+
+  struct Producer {
+    size_t step;
+    Node* root;
+  };
+
+  LoweredModel& model_;
+  Plan& plan_;
+  ThreadPool& threads_;
+  ConstantValues constants_;
+  View tokens_;
+  std::unordered_set<const Node*> demanded_;
+  std::unordered_map<const Node*, std::vector<Meaning>> meanings_;
+  std::unordered_map<const Node*, MoeMatch> moes_;
+  std::unordered_map<const Node*, NormMatch> norms_;
+  std::unordered_map<const Node*, GatedMatch> gated_;
+  std::unordered_map<const Node*, LinearMatch> linears_;
+  std::vector<CachedState> states_;
+  std::map<std::pair<Node*, size_t>, MaskKind> masks_;
+  std::unordered_map<size_t, Producer> producers_;  // by slot, of single products
+};
+
+}  // namespace
+
+namespace {
+
+/// The shapes of inputs and states, which lowering narrows to one token.
+class InterfaceShapes {
+ public:
+  explicit InterfaceShapes(const Graph& graph) {
+    for (const auto& node : graph.nodes())
+      for (const char* name : {"shape", "variable_shape"})
+        if (const std::string* text = node->attributes().find(name); text && (node->is("Parameter") || node->is("ReadValue")))
+          shapes_.push_back({node.get(), name, *text});
+  }
+  void restore(Graph& graph) const {
+    for (const auto& [node, name, text] : shapes_) node->attributes().set(name, text);
+    graph.infer();
+  }
+
+ private:
+  struct Entry {
+    Node* node;
+    const char* name;
+    std::string text;
+  };
+  std::vector<Entry> shapes_;
+};
+
+}  // namespace
+
+std::unique_ptr<LoweredModel> lower(Graph& graph, const Precision& precision, ThreadPool& threads, std::string& obstacle) {
+  decompress_in_f32(graph);
+  InterfaceShapes shapes(graph);
+  auto model = std::make_unique<LoweredModel>();
+  model->graph = std::move(graph);
+  model->plan.precision = precision;
+  try {
+    model->dependence = std::make_unique<TokenDependence>(model->graph);
+    model->positional = std::make_unique<PositionalValues>(model->graph, *model->dependence, threads);
+    Lowering(*model, threads).run();
+    return model;
+  } catch (const Error& error) {
+    obstacle = error.what();
+    graph = std::move(model->graph);
+    shapes.restore(graph);
+    return nullptr;
+  }
+}
+
+}  // namespace nibble::cpu

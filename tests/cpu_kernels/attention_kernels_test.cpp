@@ -1,0 +1,424 @@
+#include "device/cpu/kernels/attention.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace nibble::cpu {
+namespace {
+
+constexpr KvPrecision kPrecisions[]{KvPrecision::f32, KvPrecision::f16, KvPrecision::bf16, KvPrecision::u8};
+constexpr const char* kNames[]{"f32", "f16", "bf16", "u8"};
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+/// Memory of exactly this size, aligned to 64 bytes.
+class Bytes {
+ public:
+  explicit Bytes(size_t count) : data_(static_cast<std::byte*>(::operator new(count, std::align_val_t{64}))) { std::memset(data_.get(), 0, count); }
+  std::byte* data() const { return data_.get(); }
+
+ private:
+  struct Delete {
+    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<std::byte, Delete> data_;
+};
+
+std::vector<float> random_floats(unsigned seed, size_t count, float size = 1) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, size);
+  std::vector<float> x(count);
+  for (float& v : x) v = normal(random);
+  return x;
+}
+
+/// Blocks of one head.
+struct Keys {
+  Keys(KvPrecision precision, size_t key_dim, size_t value_dim, size_t tokens) : layout(kv_layout(precision, key_dim, value_dim)) {
+    for (size_t i = 0; i * kKvBlock < tokens; ++i) {
+      memory.emplace_back(layout.bytes);
+      blocks.push_back(memory.back().data());
+    }
+  }
+  void write(size_t token, const float* key, const float* value) { kv_write(layout, memory[token / kKvBlock].data(), token % kKvBlock, key, value); }
+  std::vector<float> key(size_t token) const {
+    std::vector<float> x(layout.key_dim);
+    kv_read_key(layout, blocks[token / kKvBlock], token % kKvBlock, x.data());
+    return x;
+  }
+  std::vector<float> value(size_t token) const {
+    std::vector<float> x(layout.value_dim);
+    kv_read_value(layout, blocks[token / kKvBlock], token % kKvBlock, x.data());
+    return x;
+  }
+  KvLayout layout;
+  std::vector<Bytes> memory;
+  std::vector<const std::byte*> blocks;
+};
+
+Keys random_keys(KvPrecision precision, size_t key_dim, size_t value_dim, size_t tokens, float size = 1) {
+  Keys keys(precision, key_dim, value_dim, tokens);
+  auto k = random_floats(1, tokens * key_dim, size), v = random_floats(2, tokens * value_dim);
+  for (size_t t = 0; t < tokens; ++t) keys.write(t, &k[t * key_dim], &v[t * value_dim]);
+  return keys;
+}
+
+/// A task with its memory, which is exactly as large as the contract says.
+struct Attend {
+  Attend(const Keys& keys, size_t tokens, size_t heads, size_t position, std::vector<float> q)
+      : queries(std::move(q)), values(tokens * heads * keys.layout.value_lanes, kNan), maxima(tokens * heads, kNan), sums(tokens * heads, kNan),
+        scratch(attention_scratch_bytes(keys.layout, tokens * heads)) {
+    task.layout = &keys.layout;
+    task.blocks = keys.blocks.data();
+    task.key_end = position + tokens;
+    task.tokens = tokens;
+    task.heads = heads;
+    task.position = position;
+    task.queries = queries.data();
+    task.query_stride = heads * keys.layout.key_dim;
+    task.scale = 1 / std::sqrt(static_cast<float>(keys.layout.key_dim));
+    task.values = values.data();
+    task.maxima = maxima.data();
+    task.sums = sums.data();
+    task.scratch = scratch.data();
+  }
+  Attend(const Keys& keys, size_t tokens, size_t heads, size_t position) : Attend(keys, tokens, heads, position, random_floats(3, tokens * heads * keys.layout.key_dim)) {}
+  std::vector<float> row(size_t r) const {
+    std::vector<float> x(task.layout->value_dim);
+    for (size_t d = 0; d < x.size(); ++d) x[d] = values[r * task.layout->value_lanes + d] / sums[r];
+    return x;
+  }
+  std::vector<float> queries, values, maxima, sums;
+  Bytes scratch;
+  AttentionTask task;
+};
+
+/// What a row should give, from the keys and values as they are stored.
+std::vector<double> expected_row(const Keys& keys, const AttentionTask& task, size_t row) {
+  size_t position = task.position + row / task.heads, end = std::min(position + 1, task.key_end);
+  size_t begin = std::max(task.key_begin, task.window != 0 && position + 1 > task.window ? position + 1 - task.window : 0);
+  std::vector<double> scores;
+  for (size_t t = begin; t < end; ++t) {
+    const float* query = task.queries + row / task.heads * task.query_stride + row % task.heads * task.layout->key_dim;
+    auto key = keys.key(t);
+    double score = 0;
+    for (size_t d = 0; d < key.size(); ++d) score += double(query[d]) * double(key[d]);
+    score *= double(task.scale);
+    if (task.softcap != 0) score = double(task.softcap) * std::tanh(score / double(task.softcap));
+    if (task.slopes) score += double(task.slopes[row % task.heads]) * (double(t) - double(position));
+    scores.push_back(score);
+  }
+  double top = *std::max_element(scores.begin(), scores.end()), total = 0;
+  for (double& s : scores) total += s = std::exp(s - top);
+  std::vector<double> out(task.layout->value_dim);
+  for (size_t t = begin; t < end; ++t) {
+    auto value = keys.value(t);
+    for (size_t d = 0; d < out.size(); ++d) out[d] += scores[t - begin] / total * double(value[d]);
+  }
+  return out;
+}
+
+void expect_as_computed(const Keys& keys, const Attend& run, double tolerance) {
+  double worst = 0;
+  for (size_t r = 0; r < run.task.tokens * run.task.heads; ++r) {
+    auto row = run.row(r);
+    auto expected = expected_row(keys, run.task, r);
+    for (size_t d = 0; d < row.size(); ++d) {
+      double error = std::abs(double(row[d]) - expected[d]);
+      worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
+    }
+  }
+  EXPECT_LE(worst, tolerance);
+}
+
+struct Variant {
+  Isa isa;
+  bool bf16, few;
+};
+
+class AttentionKernel : public testing::TestWithParam<Variant> {
+ protected:
+  void attend(const AttentionTask& task) const {
+    const AttentionKernels& kernels = attention_kernels(GetParam().isa, GetParam().bf16);
+    (GetParam().few ? kernels.few : kernels.many)(task);
+  }
+  /// Queries and values of size up to about 4. f32 sums of some hundred numbers; u8 in `few`: 16-bit queries and weights, whose errors of 2^-16 of the
+  /// greatest add up over 256 dimensions; bf16: rounded queries, keys and weights.
+  double tolerance(KvPrecision precision) const {
+    bool is_scalar = GetParam().isa == Isa::scalar;
+    if (GetParam().few) return precision == KvPrecision::u8 && !is_scalar ? 5e-4 : 1e-5;
+    return GetParam().bf16 ? 0x1p-5 : 1e-5;
+  }
+  size_t most_tokens(size_t heads) const { return GetParam().few ? kFewRows / heads : 40; }
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> result;
+  for (Isa isa : available_isas()) {
+    if (isa != Isa::avx512bf16) result.push_back({isa, false, true});
+    if (isa != Isa::scalar) result.push_back({isa, isa == Isa::avx512bf16, false});
+  }
+  return result;
+}
+
+std::string variant_name(const testing::TestParamInfo<Variant>& info) { return std::string(to_string(info.param.isa)) + (info.param.few ? "_few" : "_many"); }
+
+INSTANTIATE_TEST_SUITE_P(All, AttentionKernel, testing::ValuesIn(variants()), variant_name);
+
+TEST_P(AttentionKernel, EveryShape) {
+  struct { size_t key_dim, value_dim, heads; } shapes[]{{16, 16, 1}, {24, 24, 2}, {64, 64, 8},  {80, 80, 3},   {96, 96, 5},  {128, 128, 4},
+                                                       {192, 128, 1}, {256, 256, 2}, {1, 1, 1}, {33, 17, 16}, {65, 31, 7}, {40, 100, 13}};
+  for (KvPrecision precision : kPrecisions)
+    for (const auto& shape : shapes) {
+      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " " << shape.key_dim << "/" << shape.value_dim << " x " << shape.heads);
+      Keys keys = random_keys(precision, shape.key_dim, shape.value_dim, 100);
+      Attend run(keys, 1, shape.heads, 99);
+      attend(run.task);
+      expect_as_computed(keys, run, tolerance(precision));
+    }
+}
+
+TEST_P(AttentionKernel, EveryNumberOfRows) {
+  for (KvPrecision precision : kPrecisions) {
+    Keys keys = random_keys(precision, 32, 48, 72);
+    for (size_t heads : {1, 3})
+      for (size_t tokens = 1; tokens <= std::min<size_t>(14, most_tokens(heads)); ++tokens) {
+        SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " " << tokens << " tokens of " << heads << " heads");
+        Attend run(keys, tokens, heads, 72 - tokens);
+        attend(run.task);
+        expect_as_computed(keys, run, tolerance(precision));
+      }
+  }
+}
+
+TEST_P(AttentionKernel, WindowSoftcapAndSlopes) {
+  std::vector<float> slopes{1, 0.1f};
+  for (KvPrecision precision : kPrecisions)
+    for (size_t window : {0, 1, 5, 33, 64}) {
+      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " window " << window);
+      Keys keys = random_keys(precision, 16, 16, 120);
+      size_t tokens = most_tokens(2);
+      Attend run(keys, tokens, 2, 120 - tokens);
+      run.task.window = window;
+      run.task.softcap = 0.7f;
+      run.task.slopes = slopes.data();
+      attend(run.task);
+      expect_as_computed(keys, run, tolerance(precision));
+    }
+}
+
+TEST_P(AttentionKernel, PartsOfTheKeysAddUp) {
+  for (KvPrecision precision : kPrecisions) {
+    SCOPED_TRACE(kNames[static_cast<int>(precision)]);
+    Keys keys = random_keys(precision, 32, 32, 150);
+    Attend first(keys, 1, 4, 149), second(keys, 1, 4, 149);
+    first.task.key_end = 96;
+    second.task.key_begin = 96;
+    attend(first.task);
+    attend(second.task);
+    for (size_t r = 0; r < 4; ++r) {
+      double top = std::max(double(first.maxima[r]), double(second.maxima[r])), a = std::exp(double(first.maxima[r]) - top), b = std::exp(double(second.maxima[r]) - top);
+      auto expected = expected_row(keys, Attend(keys, 1, 4, 149).task, r);
+      for (size_t d = 0; d < 32; ++d)
+        EXPECT_NEAR((a * double(first.values[r * 32 + d]) + b * double(second.values[r * 32 + d])) / (a * double(first.sums[r]) + b * double(second.sums[r])), expected[d],
+                    tolerance(precision));
+    }
+  }
+}
+
+TEST_P(AttentionKernel, APartWithNothingSeenIsEmpty) {
+  Keys keys = random_keys(KvPrecision::f32, 16, 16, 100);
+  Attend run(keys, 1, 2, 99);
+  run.task.window = 10;
+  run.task.key_end = 64;
+  attend(run.task);
+  EXPECT_EQ(run.sums, std::vector<float>(2, 0.0f));
+  EXPECT_EQ(run.maxima, std::vector<float>(2, std::numeric_limits<float>::lowest()));
+  EXPECT_EQ(run.values, std::vector<float>(32, 0.0f));
+}
+
+/// With one dimension the scores are known, and with one-hot values the results are the probabilities.
+TEST_P(AttentionKernel, ExponentialsAreAccurate) {
+  if (GetParam().bf16) GTEST_SKIP() << "probabilities are rounded to bf16";
+  for (float step : {0.001f, 0.03125f, 1.0f, 2.703125f}) {
+    Keys keys(KvPrecision::f32, 1, 32, 32);
+    for (size_t t = 0; t < 32; ++t) {
+      float key = -step * static_cast<float>(t);
+      std::vector<float> value(32);
+      value[t] = 1;
+      keys.write(t, &key, value.data());
+    }
+    Attend run(keys, 1, 1, 31, {1});
+    attend(run.task);
+    double sum = 0;
+    for (size_t t = 0; t < 32; ++t) {
+      double expected = std::exp(double(-step * static_cast<float>(t)));
+      EXPECT_NEAR(double(run.values[t]) / expected, 1, 1.5e-7) << step << " x " << t;
+      sum += expected;
+    }
+    EXPECT_NEAR(double(run.sums[0]) / sum, 1, 5e-7);
+  }
+}
+
+TEST_P(AttentionKernel, FarLowerScoresCountNothing) {
+  Keys keys(KvPrecision::f32, 1, 1, 4);
+  float score[]{0, -100, -1000, -std::numeric_limits<float>::infinity()}, value[]{1, 1e30f, 1e30f, 1e30f};
+  for (size_t t = 0; t < 4; ++t) keys.write(t, &score[t], &value[t]);
+  Attend run(keys, 1, 1, 3, {1});
+  attend(run.task);
+  EXPECT_EQ(run.sums[0], 1.0f);
+  EXPECT_NEAR(run.values[0], 1.0f, 1e-6f);
+}
+
+TEST_P(AttentionKernel, RisingScores) {
+  // The maximum grows with every token: by little, within the slack, and by much.
+  for (KvPrecision precision : kPrecisions)
+    for (float step : {0.01f, 0.5f, 30.0f}) {
+      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " step " << step);
+      Keys keys(precision, 2, 16, 100);
+      auto values = random_floats(5, 1600);
+      for (size_t t = 0; t < 100; ++t) {
+        float key[2] = {step * static_cast<float>(t), 0};
+        keys.write(t, key, &values[t * 16]);
+      }
+      Attend run(keys, 1, 2, 99, {1, 0, -1, 0});
+      attend(run.task);
+      expect_as_computed(keys, run, tolerance(precision) + (GetParam().few && precision == KvPrecision::u8 ? 0.1 : 0) + (GetParam().bf16 ? 10 : 0));
+    }
+}
+
+TEST_P(AttentionKernel, RowsDoNotDependOnTheirNeighbours) {
+  for (KvPrecision precision : kPrecisions) {
+    SCOPED_TRACE(kNames[static_cast<int>(precision)]);
+    Keys keys = random_keys(precision, 24, 40, 100);
+    size_t tokens = most_tokens(2);
+    Attend all(keys, tokens, 2, 100 - tokens);
+    attend(all.task);
+    for (size_t t = 0; t < tokens; ++t) {
+      Attend one(keys, 1, 2, 100 - tokens + t, {all.queries.begin() + static_cast<ptrdiff_t>(t * 48), all.queries.begin() + static_cast<ptrdiff_t>(t * 48 + 48)});
+      attend(one.task);
+      for (size_t h = 0; h < 2; ++h) EXPECT_EQ(one.row(h), all.row(2 * t + h)) << t;
+    }
+  }
+}
+
+TEST_P(AttentionKernel, TokensNotSeenMayHoldAnything) {
+  for (KvPrecision precision : kPrecisions) {
+    SCOPED_TRACE(kNames[static_cast<int>(precision)]);
+    Keys clean = random_keys(precision, 16, 16, 64), dirty = random_keys(precision, 16, 16, 64);
+    std::vector<float> nothing(16, kNan);
+    for (size_t t : {0, 40, 63}) dirty.write(t, nothing.data(), nothing.data());
+    Attend a(clean, 2, 2, 38), b(dirty, 2, 2, 38);
+    a.task.window = b.task.window = 20;
+    attend(a.task);
+    attend(b.task);
+    for (size_t r = 0; r < 4; ++r) EXPECT_EQ(a.row(r), b.row(r));
+  }
+}
+
+TEST_P(AttentionKernel, GreatAndTinyNumbers) {
+  for (KvPrecision precision : {KvPrecision::f32, KvPrecision::bf16, KvPrecision::u8})
+    for (float size : {1e-40f, 1e-20f, 1e20f, 1e37f}) {
+      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " values of " << size);
+      Keys keys(precision, 16, 32, 40);
+      auto k = random_floats(1, 640), v = random_floats(2, 1280);
+      for (float& x : v) x *= size;
+      for (size_t t = 0; t < 40; ++t) keys.write(t, &k[t * 16], &v[t * 32]);
+      Attend run(keys, 1, 2, 39);
+      attend(run.task);
+      expect_as_computed(keys, run, tolerance(precision) * double(size) + 2e-35);
+    }
+}
+
+class KvBlock : public testing::TestWithParam<KvPrecision> {};
+INSTANTIATE_TEST_SUITE_P(All, KvBlock, testing::ValuesIn(kPrecisions), [](const auto& info) { return kNames[static_cast<int>(info.param)]; });
+
+TEST_P(KvBlock, RoundsToNearest) {
+  for (auto [key_dim, value_dim] : {std::pair<size_t, size_t>{16, 16}, {33, 80}, {80, 17}, {1, 1}}) {
+    Keys keys(GetParam(), key_dim, value_dim, kKvBlock);
+    auto k = random_floats(1, kKvBlock * key_dim), v = random_floats(2, kKvBlock * value_dim);
+    for (size_t t = 0; t < kKvBlock; ++t) keys.write(t, &k[t * key_dim], &v[t * value_dim]);
+    auto check = [&](const float* x, const std::vector<float>& stored) {
+      for (size_t i = 0; i < stored.size(); ++i) {
+        size_t begin = i / kKvGroup * kKvGroup, end = std::min(begin + kKvGroup, stored.size());
+        auto [low, high] = std::minmax_element(x + begin, x + end);
+        float size = std::abs(x[i]);
+        float bound = GetParam() == KvPrecision::f32 ? 0 : GetParam() == KvPrecision::f16 ? size * 0x1p-11f + 0x1p-25f : GetParam() == KvPrecision::bf16 ? size * 0x1p-8f : (*high - *low) / 255 * 0.5001f + size * 1e-6f;
+        EXPECT_LE(std::abs(stored[i] - x[i]), bound);
+      }
+    };
+    for (size_t t = 0; t < kKvBlock; ++t) {
+      check(&k[t * key_dim], keys.key(t));
+      check(&v[t * value_dim], keys.value(t));
+    }
+  }
+}
+
+TEST_P(KvBlock, TokensDoNotTouchEachOther) {
+  Keys keys = random_keys(GetParam(), 24, 40, kKvBlock), changed = random_keys(GetParam(), 24, 40, kKvBlock);
+  auto other = random_floats(9, 40, 5);
+  changed.write(7, other.data(), other.data());
+  for (size_t t = 0; t < kKvBlock; ++t) {
+    EXPECT_EQ(keys.key(t) == changed.key(t), t != 7);
+    EXPECT_EQ(keys.value(t) == changed.value(t), t != 7);
+  }
+}
+
+TEST_P(KvBlock, MarksTokensThatAreNotFinite) {
+  Keys keys = random_keys(GetParam(), 16, 16, kKvBlock);
+  auto marks = [&] {
+    uint32_t bits;
+    std::memcpy(&bits, keys.blocks[0] + keys.layout.nonfinite, sizeof(bits));
+    return bits;
+  };
+  EXPECT_EQ(marks(), 0u);
+  std::vector<float> finite(16, 1), infinite(16, 1);
+  infinite[15] = -std::numeric_limits<float>::infinity();
+  keys.write(31, finite.data(), infinite.data());
+  keys.write(3, finite.data(), infinite.data());
+  keys.write(4, infinite.data(), finite.data());  // keys need no mark
+  EXPECT_EQ(marks(), uint32_t{1} << 31 | uint32_t{1} << 3);
+  keys.write(31, finite.data(), finite.data());
+  EXPECT_EQ(marks(), uint32_t{1} << 3);
+}
+
+TEST(KvBlockCodes, ConstantGroupsAreExact) {
+  Keys keys(KvPrecision::u8, 70, 70, 1);
+  for (float x : {0.0f, 0.1f, -3.3e38f, 1e-45f}) {
+    std::vector<float> row(70, x);
+    keys.write(0, row.data(), row.data());
+    EXPECT_EQ(keys.key(0), row);
+    EXPECT_EQ(keys.value(0), row);
+  }
+}
+
+TEST(KvBlockCodes, TheWholeRangeOfFloats) {
+  Keys keys(KvPrecision::u8, 4, 4, 1);
+  constexpr float kMax = std::numeric_limits<float>::max();
+  std::vector<float> row{-kMax, kMax, 0, kMax / 2};
+  keys.write(0, row.data(), row.data());
+  auto stored = keys.key(0);
+  EXPECT_EQ(stored[0], -kMax);
+  for (size_t i = 1; i < 4; ++i) EXPECT_NEAR(stored[i] / kMax, row[i] / kMax, 1.01 / 255) << i;
+}
+
+TEST(KvBlockCodes, NotANumberMakesItsGroupNotANumber) {
+  for (float bad : {kNan, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+    Keys keys(KvPrecision::u8, 64, 64, 1);
+    std::vector<float> row(64, 2);
+    row[40] = bad;
+    keys.write(0, row.data(), row.data());
+    for (const auto& stored : {keys.key(0), keys.value(0)})
+      for (size_t i = 0; i < 64; ++i) EXPECT_EQ(std::isnan(stored[i]), i >= 32);
+  }
+}
+
+}  // namespace
+}  // namespace nibble::cpu
