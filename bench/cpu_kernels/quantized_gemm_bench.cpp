@@ -10,9 +10,9 @@
 
 #include "base/peak_loops.hpp"
 
-// One thread. The weights of an operation follow those of the one before in 96 MB of memory ("memory") or stay the same ("cache"). `weights` is
-// the rate at which they are read, `of_read` its share of what a loop reads that only adds up memory; `mac` the rate of multiply-adds,
-// `of_dot` its share of what a loop of nothing but such instructions does.
+// One thread. The weights of an operation follow those of the one before in 96 MB of memory ("memory") or stay the same ("cache").
+// `weights` is the rate at which they are read, `of_read` its share of what a loop reads that only adds up memory; `mac` the rate of
+// multiply-adds, `of_dot` its share of what a loop of nothing but such instructions does.
 
 namespace nibble::cpu {
 namespace {
@@ -132,8 +132,8 @@ void quantize(benchmark::State& state, Isa isa, size_t group) {
 }
 
 std::string name(const Case& c) {
-  return std::string(to_string(c.isa)) + (c.type == CodeType::u4 ? "/u4" : "/u8") + (c.asymmetric ? "_asym" : "_sym") + "/k:" +
-         std::to_string(c.columns) + "/n:" + std::to_string(c.weight_rows) + "/group:" + std::to_string(c.group_size) +
+  return std::string(to_string(c.isa)) + (c.type == CodeType::u4 ? "/u4" : "/u8") + (c.asymmetric ? "_asym" : "_sym") +
+         "/k:" + std::to_string(c.columns) + "/n:" + std::to_string(c.weight_rows) + "/group:" + std::to_string(c.group_size) +
          (c.from_memory ? "/memory" : "/cache") + "/rows:" + std::to_string(c.rows);
 }
 

@@ -24,8 +24,8 @@ class OutputFile {
   uint64_t size() const { return size_; }
   /// Flushes to the disk and gives the file its name, replacing a file of that name.
   void commit();
-  /// The same without waiting for the disk: when the machine loses power soon after, the file may hold anything. For what can be made again and is
-  /// checked when it is read.
+  /// The same without waiting for the disk: when the machine loses power soon after, the file may hold anything. For what can be made again
+  /// and is checked when it is read.
   void commit_unflushed();
 
  private:

@@ -40,7 +40,7 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double dot_avx512vnni(siz
   for (auto& s : sums) s = _mm512_setzero_si512();
   for (size_t i = 0; i < iterations; ++i)
     for (auto& s : sums) s = _mm512_dpbusd_epi32(s, a, b);
-  for (auto& s : sums) result += _mm_cvtsi128_si32(_mm512_castsi512_si128(s));
+  for (auto& s : sums) result += _mm512_cvtsi512_si32(s);
   return static_cast<double>(iterations) * kChains * 64;
 }
 

@@ -80,12 +80,8 @@ json to_json(const ModelPlan& plan, const Options& o) {
   json operations = json::array();
   for (const auto& op : plan.operations)
     operations.push_back({{"kind", op.kind}, {"detail", op.detail}, {"node", op.node}, {"unfused", op.unfused}});
-  return {{"model", o.model},
-          {"device", plan.device},
-          {"operations", operations},
-          {"unfused", plan.unfused},
-          {"obstacle", plan.obstacle},
-          {"weights", {{"bytes", plan.weight_bytes}, {"origin", plan.weights}}}};
+  return {{"model", o.model},        {"device", plan.device},     {"operations", operations},
+          {"unfused", plan.unfused}, {"obstacle", plan.obstacle}, {"weights", {{"bytes", plan.weight_bytes}, {"origin", plan.weights}}}};
 }
 
 void print_plan(const ModelPlan& plan) {
@@ -96,7 +92,8 @@ void print_plan(const ModelPlan& plan) {
   }
   print(format_table(rows));
   if (!plan.obstacle.empty()) print(fmt::format("\nruns op by op: {}\n", plan.obstacle));
-  if (plan.weight_bytes) print(fmt::format("\npacked weights: {}, {}\n", human_bytes(static_cast<double>(plan.weight_bytes)), plan.weights));
+  if (plan.weight_bytes)
+    print(fmt::format("\npacked weights: {}, {}\n", human_bytes(static_cast<double>(plan.weight_bytes)), plan.weights));
   print(fmt::format("{} operations, {} unfused\n", plan.operations.size(), plan.unfused));
 }
 
@@ -126,7 +123,9 @@ void add_inspect(CLI::App& app) {
   command->add_flag("--graph", o->graph, "print every layer of the graph");
   command->add_flag("--plan", o->plan, "print the operations that the device runs, and how");
   command->add_flag("--json", o->as_json, "print the result as JSON");
-  command->footer("\nExamples:\n  nibble inspect ./model\n  nibble inspect ./model --context-length 8192 --json\n  nibble inspect ./model --plan --device CPU");
+  command->footer(
+      "\nExamples:\n  nibble inspect ./model\n  nibble inspect ./model --context-length 8192 --json\n  nibble inspect ./model --plan "
+      "--device CPU");
   command->callback([o] { run(*o); });
 }
 

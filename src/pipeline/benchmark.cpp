@@ -84,7 +84,8 @@ void check(const BenchmarkOptions& options) {
   auto positive = [](const std::vector<int64_t>& values, int64_t least) {
     return std::all_of(values.begin(), values.end(), [=](int64_t v) { return v >= least; });
   };
-  if (!positive(options.prompt_tokens, 1) || !positive(options.depths, 0) || !positive(options.batches, 1) || options.new_tokens < 1 || options.repetitions < 1)
+  if (!positive(options.prompt_tokens, 1) || !positive(options.depths, 0) || !positive(options.batches, 1) || options.new_tokens < 1 ||
+      options.repetitions < 1)
     fail(ErrorKind::invalid_argument,
          "a benchmark needs positive numbers of prompt tokens, new tokens, sequences and repetitions, and depths of at least 0");
 }

@@ -180,7 +180,8 @@ std::string print_graph(const std::filesystem::path& path) {
 ModelPlan plan_model(const std::filesystem::path& path, const std::string& device, const Properties& properties, Context& context) {
   auto model = load_model(path, device, properties, context);
   auto report = model->plan();
-  if (!report) fail(ErrorKind::unsupported, "the device {} runs graphs as they are, without a plan: take --device CPU", model->device_name());
+  if (!report)
+    fail(ErrorKind::unsupported, "the device {} runs graphs as they are, without a plan: take --device CPU", model->device_name());
   ModelPlan plan;
   plan.device = model->device_name();
   plan.obstacle = report->obstacle;

@@ -24,10 +24,10 @@ std::vector<float> multiply(const QuantizedGemm& gemm, const PackedMatrix& w, co
   return out;
 }
 
-/// The same bits, so that zeros of different sign differ.
+/// The same bits, so that zeros of different sign differ; of NaN there is only one.
 testing::AssertionResult same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   for (size_t i = 0; i < a.size(); ++i)
-    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]))
+    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]) && !(std::isnan(a[i]) && std::isnan(b[i])))
       return testing::AssertionFailure() << "value " << i << " of " << a.size() << ": " << a[i] << " and " << b[i];
   return a.size() == b.size() ? testing::AssertionSuccess() : testing::AssertionFailure() << "sizes";
 }
@@ -69,7 +69,8 @@ TEST_P(QuantizedGemmTest, OddShapesOfEveryTypeAndGroup) {
       for (size_t group : {size_t{32}, size_t{64}, size_t{96}, size_t{128}, size_t{256}, kPerRow})
         for (size_t rows : {1, 15, 17, 33})
           for (size_t columns : {32, 33, 100, 160, 700}) {
-            WeightSpec spec{type, rows, columns, group, ++seed % 2 ? ScaleType::f16 : ScaleType::f32, zero_points, type == CodeType::u4 ? 8 : 128};
+            WeightSpec spec{
+                type, rows, columns, group, ++seed % 2 ? ScaleType::f16 : ScaleType::f32, zero_points, type == CodeType::u4 ? 8 : 128};
             if (group == kPerRow || group > spec.padded()) spec.group_size = spec.padded();
             check(TestWeights(spec, seed), TestRows(1 + seed % 13, columns, seed));
           }
@@ -87,7 +88,13 @@ TEST_P(QuantizedGemmTest, AnyNumberOfRows) {
 TEST_P(QuantizedGemmTest, GroupsAcrossBlocksOfColumns) {
   for (CodeType type : {CodeType::u4, CodeType::u8})
     for (size_t group : {32, 96, 128, 160, 512, 544, 640, 1024, 1184})
-      for (size_t rows : {1, 7, 20}) check(TestWeights({type, 20, 1170, group, ScaleType::f16, true}), TestRows(rows, 1170));
+      for (size_t rows : {1, 11, 20}) check(TestWeights({type, 50, 1170, group, ScaleType::f16, true}), TestRows(rows, 1170));
+}
+
+TEST_P(QuantizedGemmTest, GroupLongerThanTheLongestBlock) {
+  for (CodeType type : {CodeType::u4, CodeType::u8})
+    for (bool zero_points : {false, true})
+      for (size_t rows : {1, 10}) check(TestWeights({type, 3, 8300, 8320, ScaleType::f32, zero_points}), TestRows(rows, 8300));
 }
 
 TEST_P(QuantizedGemmTest, MoreRowsThanABlock) {
@@ -138,8 +145,8 @@ TEST_P(QuantizedGemmTest, ScalesAtTheEndsOfTheRange) {
   for (size_t rows : {1, 10}) {
     TestWeights w({CodeType::u4, 16, 128, 32, ScaleType::f32, true});
     TestRows x(rows, 128);
-    const float scales[] = {3e38f, 1e-38f, 1e-45f, 1e30f, -3e38f, 0.0f, std::numeric_limits<float>::infinity()};
-    for (size_t i = 0; i < w.scales.size(); ++i) w.scales[i] = scales[i / 4 % 6];  // one kind a row: no infinity less infinity
+    const float scales[] = {3e38f, 1e-38f, 1e-45f, 1e30f, -3e38f, 0.0f};
+    for (size_t i = 0; i < w.scales.size(); ++i) w.scales[i] = scales[i / 4 % 6];  // one kind a row
     for (size_t i = 0; i < x.scales.size(); ++i) x.scales[i] = i % 2 ? 1e-40f : 1e-3f;
     check(w, x);
   }
@@ -182,11 +189,11 @@ TEST_P(QuantizedGemmTest, RowWithoutNumbersSpoilsItselfOnly) {
 
 TEST_P(QuantizedGemmTest, SlicesGiveTheSameBits) {
   for (CodeType type : {CodeType::u4, CodeType::u8}) {
-    const Packed packed(TestWeights({type, 75, 192, 64, ScaleType::f16, true}));
+    const Packed packed(TestWeights({type, 107, 192, 64, ScaleType::f16, true}));
     const PackedMatrix w = packed.matrix();
     const TestRows x(21, 192);
     const std::vector<float> whole = multiply(gemm(type), w, x);
-    for (size_t panel_step : {1, 2, 3})
+    for (size_t panel_step : {1, 2, 4, 5})
       for (size_t row_step : {1, 2, 5, 13}) {
         std::vector<float> out(whole.size(), kUntouched);
         for (size_t p = 0; p < w.panels(); p += panel_step)

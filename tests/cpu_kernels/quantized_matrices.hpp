@@ -27,8 +27,8 @@ struct WeightSpec {
 
 struct TestWeights {
   WeightSpec spec;
-  std::vector<uint8_t> codes;     ///< [rows][columns]
-  std::vector<float> scales;      ///< [rows][groups]; float16 values for ScaleType::f16
+  std::vector<uint8_t> codes;  ///< [rows][columns]
+  std::vector<float> scales;   ///< [rows][groups]; float16 values for ScaleType::f16
   std::vector<uint8_t> zero_points;
 
   explicit TestWeights(const WeightSpec& s, uint32_t seed = 1) : spec(s) {
@@ -110,7 +110,8 @@ struct TestRows {
     codes.resize(count * stride, 77);  // what follows the padded columns is never read
     scales.resize(count * chunks), sums.resize(count * chunks);
     for (size_t m = 0; m < count; ++m)
-      for (size_t k = 0; k < chunks * 32; ++k) codes[m * stride + k] = k < columns ? static_cast<int8_t>(static_cast<int>(random() % 255) - 127) : int8_t{0};
+      for (size_t k = 0; k < chunks * 32; ++k)
+        codes[m * stride + k] = k < columns ? static_cast<int8_t>(static_cast<int>(random() % 255) - 127) : int8_t{0};
     for (float& scale : scales) scale = static_cast<float>(random() % 10000) * 1.7e-6f;
     add_up();
   }

@@ -32,8 +32,9 @@ inline MaskRows rows_of(const Tensor& mask) {
 /// A language model with its inputs filled in as OpenVINO GenAI does: positions count the unmasked tokens.
 class ModelSession {
  public:
-  ModelSession(Graph graph, Context& context, const Properties& properties = {})
-      : model_(find_device("REFERENCE").compile(std::move(graph), properties, context)), request_(model_->create_request()) {}
+  explicit ModelSession(std::shared_ptr<const CompiledModel> model) : model_(std::move(model)), request_(model_->create_request()) {}
+  ModelSession(Graph graph, Context& context, const Properties& properties = {}, std::string_view device = "REFERENCE")
+      : ModelSession(find_device(device).compile(std::move(graph), properties, context)) {}
 
   /// Logits [rows, tokens, vocab] of new tokens [rows, tokens]; `mask` covers past and new tokens.
   Tensor run(const Tensor& ids, const MaskRows& mask, const std::vector<int32_t>& beams) {
@@ -61,7 +62,7 @@ class ModelSession {
   InferRequest& request() { return *request_; }
 
  private:
-  std::unique_ptr<CompiledModel> model_;
+  std::shared_ptr<const CompiledModel> model_;
   std::unique_ptr<InferRequest> request_;
 };
 

@@ -191,13 +191,13 @@ class Attending {
   void finish_row(float* memory, size_t row, size_t tokens, size_t parts, size_t query_head, float* out) const {
     auto part = [&](size_t i) { return Partial(memory + i * partial_floats(tokens), rows(tokens), layout_.value_lanes); };
     bool has_sink = !parameters_.sinks.empty();
-    float maximum = has_sink ? parameters_.sinks[query_head] : part(0).maxima[row];
+    float sink = has_sink ? parameters_.sinks[query_head] * kLog2E : 0, maximum = has_sink ? sink : part(0).maxima[row];
     for (size_t i = 0; i < parts; ++i) maximum = std::max(maximum, part(i).maxima[row]);
-    float total = has_sink ? std::exp(parameters_.sinks[query_head] - maximum) : 0;
-    for (size_t i = 0; i < parts; ++i) total += part(i).sums[row] * std::exp(part(i).maxima[row] - maximum);
+    float total = has_sink ? std::exp2(sink - maximum) : 0;
+    for (size_t i = 0; i < parts; ++i) total += part(i).sums[row] * std::exp2(part(i).maxima[row] - maximum);
     for (size_t i = 0; i < parts; ++i) {
       const float* values = part(i).values + row * layout_.value_lanes;
-      float weight = std::exp(part(i).maxima[row] - maximum) / total;
+      float weight = std::exp2(part(i).maxima[row] - maximum) / total;
       for (size_t d = 0; d < layout_.value_dim; ++d) out[d] = (i == 0 ? 0 : out[d]) + values[d] * weight;
     }
   }

@@ -76,7 +76,8 @@ std::unique_ptr<CompiledModel> compile_unplanned(Graph graph, std::string obstac
 std::unique_ptr<CompiledModel> CpuDevice::compile(Graph graph, const Properties& properties, Context& context) const {
   CpuOptions options = read_cpu_properties(properties, graph);
   auto model = std::make_shared<PagedModel>();
-  if (options.threads > 0 || options.pinned) model->own_threads = std::make_shared<ThreadPool>(options.threads);
+  if (options.threads > 0 || options.pinned)
+    model->own_threads = std::make_shared<ThreadPool>(options.threads, options.pinned ? CpuPinning::on : CpuPinning::off);
   model->threads = model->own_threads ? model->own_threads.get() : &context.threads();
   model->inputs = ports_of(graph.parameters());
   model->outputs = ports_of(graph.results());

@@ -70,15 +70,24 @@ void be_accurate(Precision& precision) {
 
 void apply(const std::string& name, const std::string& value, CpuOptions& options) {
   Precision& precision = options.precision;
-  if (name == "INFERENCE_PRECISION_HINT") precision.bf16 = read_bf16(name, value);
-  else if (name == "KV_CACHE_PRECISION") precision.kv = read_kv_precision(name, value);
-  else if (name == "DYNAMIC_QUANTIZATION_GROUP_SIZE") precision.dynamic_quantization_group = read_group(name, value);
-  else if (name == "INFERENCE_NUM_THREADS") options.threads = static_cast<int>(std::min<int64_t>(read_count(name, value), 1024));
-  else if (name == "ENABLE_CPU_PINNING") options.pinned = read_switch(name, value);
-  else if (name == "CACHE_DIR") options.cache.directory = value;
-  else if (name == "PERFORMANCE_HINT") require_one_of(name, value, {"LATENCY", "THROUGHPUT", "CUMULATIVE_THROUGHPUT", "UNDEFINED", ""});
-  else if (name == "NUM_STREAMS") require_one_of(name, value, {"1", "AUTO"});
-  else if (name == "EXECUTION_MODE_HINT") require_one_of(name, value, {"PERFORMANCE", "ACCURACY"});
+  if (name == "INFERENCE_PRECISION_HINT")
+    precision.bf16 = read_bf16(name, value);
+  else if (name == "KV_CACHE_PRECISION")
+    precision.kv = read_kv_precision(name, value);
+  else if (name == "DYNAMIC_QUANTIZATION_GROUP_SIZE")
+    precision.dynamic_quantization_group = read_group(name, value);
+  else if (name == "INFERENCE_NUM_THREADS")
+    options.threads = static_cast<int>(std::min<int64_t>(read_count(name, value), 1024));
+  else if (name == "ENABLE_CPU_PINNING")
+    options.pinned = read_switch(name, value);
+  else if (name == "CACHE_DIR")
+    options.cache.directory = value;
+  else if (name == "PERFORMANCE_HINT")
+    require_one_of(name, value, {"LATENCY", "THROUGHPUT", "CUMULATIVE_THROUGHPUT", "UNDEFINED", ""});
+  else if (name == "NUM_STREAMS")
+    require_one_of(name, value, {"1", "AUTO"});
+  else if (name == "EXECUTION_MODE_HINT")
+    require_one_of(name, value, {"PERFORMANCE", "ACCURACY"});
   else
     fail(ErrorKind::invalid_argument,
          "the CPU device does not know the property {}: it knows INFERENCE_PRECISION_HINT, KV_CACHE_PRECISION, "
@@ -87,17 +96,33 @@ void apply(const std::string& name, const std::string& value, CpuOptions& option
          name);
 }
 
+/// Whether most weights are integers. Such models lose more to 8-bit activations than an 8-bit cache adds; others keep a cache of f16.
+bool has_integer_weights(const Graph& graph) {
+  constexpr size_t kSmall = 4096;  // elements: norms, tables of angles
+  size_t integers = 0, all = 0;
+  for (const Node* node : graph.of_type("Constant")) {
+    size_t count = element_count(node->constant().shape());
+    if (count < kSmall) continue;
+    all += count;
+    if (is_integer(node->constant().type()) && bit_width(node->constant().type()) <= 8) integers += count;
+  }
+  return 2 * integers > all;
+}
+
 }  // namespace
 
 CpuOptions read_cpu_properties(const Properties& properties, const Graph& graph) {
   CpuOptions options;
   options.precision.isa = selected_isa();
   options.precision.bf16 = options.precision.isa == Isa::avx512bf16;
+  options.precision.kv = has_integer_weights(graph) ? KvPrecision::u8 : KvPrecision::f16;
   options.cache.model_name = graph.name();
   if (const RtInfo* runtime = graph.rt_info().find("runtime_options"))
     for (const char* name : {"KV_CACHE_PRECISION", "DYNAMIC_QUANTIZATION_GROUP_SIZE"})
-      if (const RtInfo* option = runtime->find(name); option && option->is_leaf && !option->value.empty()) apply(name, option->value, options);
-  if (auto mode = properties.find("EXECUTION_MODE_HINT"); mode != properties.end() && mode->second == "ACCURACY") be_accurate(options.precision);
+      if (const RtInfo* option = runtime->find(name); option && option->is_leaf && !option->value.empty())
+        apply(name, option->value, options);
+  if (auto mode = properties.find("EXECUTION_MODE_HINT"); mode != properties.end() && mode->second == "ACCURACY")
+    be_accurate(options.precision);
   for (const auto& [name, value] : properties) apply(name, value, options);
   return options;
 }

@@ -36,8 +36,9 @@ std::optional<View> as_view(const Form& form) {
 }
 
 bool is_movement(const Node& node) {
-  static constexpr std::array<std::string_view, 13> kinds{"Reshape", "Transpose",     "Unsqueeze", "Squeeze",   "Slice", "StridedSlice", "Split",
-                                                          "VariadicSplit", "Concat", "Gather",    "Broadcast", "Tile",  "Identity"};
+  static constexpr std::array<std::string_view, 13> kinds{"Reshape",      "Transpose", "Unsqueeze",     "Squeeze", "Slice",
+                                                          "StridedSlice", "Split",     "VariadicSplit", "Concat",  "Gather",
+                                                          "Broadcast",    "Tile",      "Identity"};
   return std::find(kinds.begin(), kinds.end(), node.type()) != kinds.end();
 }
 
@@ -77,7 +78,8 @@ std::vector<Form> move(const Node& node, std::span<const MoveInput> inputs, Thre
       form.terms.push_back(std::move(to));
     }
     // A term of zeros only says nothing.
-    while (form.terms.size() > 1 && std::all_of(form.terms.back().begin(), form.terms.back().end(), [](const Element& e) { return e.slot < 0; }))
+    while (form.terms.size() > 1 &&
+           std::all_of(form.terms.back().begin(), form.terms.back().end(), [](const Element& e) { return e.slot < 0; }))
       form.terms.pop_back();
     forms.push_back(std::move(form));
   }
@@ -88,7 +90,8 @@ Shape broadcast_shape(const Shape& a, const Shape& b) {
   Shape out(std::max(a.size(), b.size()), 1);
   for (size_t back = 1; back <= out.size(); ++back) {
     int64_t x = back <= a.size() ? a[a.size() - back] : 1, y = back <= b.size() ? b[b.size() - back] : 1;
-    if (x != y && x != 1 && y != 1) fail(ErrorKind::corrupt, "shapes {} and {} do not go together", nibble::to_string(a), nibble::to_string(b));
+    if (x != y && x != 1 && y != 1)
+      fail(ErrorKind::corrupt, "shapes {} and {} do not go together", nibble::to_string(a), nibble::to_string(b));
     out[out.size() - back] = x == 1 ? y : x;
   }
   return out;

@@ -18,8 +18,9 @@ struct Element {
   bool operator==(const Element&) const = default;
 };
 
-/// What a value of the graph is for one token, as the graph computes it for a batch of one sequence of one token: every element is a sum of terms.
-/// Slices, transpositions, repeated heads and rotary embeddings are forms: they are computed when a kernel needs them, in one go, or never.
+/// What a value of the graph is for one token, as the graph computes it for a batch of one sequence of one token: every element is a sum of
+/// terms. Slices, transpositions, repeated heads and rotary embeddings are forms: they are computed when a kernel needs them, in one go, or
+/// never.
 struct Form {
   Shape shape;
   std::vector<std::vector<Element>> terms;  ///< each with as many elements as the shape; at least one
@@ -33,8 +34,8 @@ Form identity_form(View view, Shape shape);
 /// The view that a form is, if it is one.
 std::optional<View> as_view(const Form& form);
 
-/// Runs an operation that only moves elements (Reshape, Transpose, Slice, Concat, Gather with constant indices, Broadcast, ...) on forms. Inputs are
-/// either forms or tensors.
+/// Runs an operation that only moves elements (Reshape, Transpose, Slice, Concat, Gather with constant indices, Broadcast, ...) on forms.
+/// Inputs are either forms or tensors.
 struct MoveInput {
   const Form* form = nullptr;
   Tensor tensor;

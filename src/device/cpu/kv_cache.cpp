@@ -1,13 +1,13 @@
 #include "device/cpu/kv_cache.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <new>
 #include <unordered_map>
 
 #include "base/fail.hpp"
+#include "base/memory_block.hpp"
 
 namespace nibble::cpu {
 
@@ -15,27 +15,10 @@ namespace {
 
 // Within a slab the blocks of a layer's head follow each other, so that decoding reads 512 tokens in a row.
 constexpr size_t kSlabBlocks = 16;
-constexpr size_t kAlignment = 64;
 
-struct Free {
-  void operator()(std::byte* memory) const { std::free(memory); }
-};
-
-/// Zeros, which the system provides when they are first touched.
-class Slab {
- public:
-  Slab(size_t blocks, size_t block_bytes)
-      : blocks_(blocks), memory_(static_cast<std::byte*>(std::calloc(blocks * block_bytes + kAlignment, 1))) {
-    if (!memory_) throw std::bad_alloc();
-    data_ = memory_.get() + (kAlignment - reinterpret_cast<uintptr_t>(memory_.get()) % kAlignment) % kAlignment;
-  }
-  size_t blocks() const { return blocks_; }
-  std::byte* data() const { return data_; }
-
- private:
-  size_t blocks_;
-  std::unique_ptr<std::byte, Free> memory_;
-  std::byte* data_ = nullptr;
+struct Slab {
+  size_t blocks;
+  std::shared_ptr<MemoryBlock> memory;
 };
 
 struct Sequence {
@@ -67,7 +50,7 @@ struct KvCache::Impl {
   std::byte* part(uint32_t block, size_t layer, size_t head) const {
     const Slab& slab = slabs[block / kSlabBlocks];
     size_t size = layouts[layer].bytes;
-    return slab.data() + (layer_offsets[layer] + head * size) * slab.blocks() + block % kSlabBlocks * size;
+    return slab.memory->data() + (layer_offsets[layer] + head * size) * slab.blocks + block % kSlabBlocks * size;
   }
 
   size_t used_blocks() const { return users.size() - idle.size(); }
@@ -86,7 +69,7 @@ struct KvCache::Impl {
       if (max_bytes != 0) count = std::min(count, max_bytes / block_bytes - users.size());
       idle.reserve(users.size() + count);
       users.reserve(users.size() + count);
-      slabs.emplace_back(count, block_bytes);
+      slabs.push_back({count, MemoryBlock::allocate(count * block_bytes)});
       for (size_t i = count; i-- > 0;) idle.push_back(static_cast<uint32_t>(users.size() + i));
       users.resize(users.size() + count, 0);
     }

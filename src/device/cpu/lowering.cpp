@@ -27,9 +27,9 @@ namespace {
 
 /// What a value of the graph is for one token.
 struct Meaning {
-  Tensor known;               ///< the same for every token
-  std::optional<Form> form;   ///< hidden or positional
-  std::string state;          ///< variable whose past this is (and which is empty here)
+  Tensor known;              ///< the same for every token
+  std::optional<Form> form;  ///< hidden or positional
+  std::string state;         ///< variable whose past this is (and which is empty here)
 };
 
 /// Keys or values that the cache keeps.
@@ -40,11 +40,13 @@ struct CachedState {
 
 class Lowering {
  public:
-  Lowering(LoweredModel& model, ThreadPool& threads) : model_(model), plan_(model.plan), threads_(threads), constants_(model.graph, threads) {}
+  Lowering(LoweredModel& model, ThreadPool& threads)
+      : model_(model), plan_(model.plan), threads_(threads), constants_(model.graph, threads) {}
 
   void run() {
     Node* logits = model_.graph.find_result("logits");
     if (!logits) fail(ErrorKind::unsupported, "there is no output 'logits'");
+    if (model_.graph.results().size() > 1) fail(ErrorKind::unsupported, "there are outputs besides 'logits'");
     tokens_ = new_slot(Slot::Kind::token_ids, 1);
     match_patterns();
     demand(logits->input(0));
@@ -103,7 +105,10 @@ class Lowering {
     return reference;
   }
 
-  void define(Value value, Form form) { meanings_[value.node].resize(value.node->output_count()); meanings_[value.node][value.index].form = std::move(form); }
+  void define(Value value, Form form) {
+    meanings_[value.node].resize(value.node->output_count());
+    meanings_[value.node][value.index].form = std::move(form);
+  }
   void define(Value value, View view) { define(value, identity_form(view, value.shape().dims())); }
 
   const Meaning& meaning(Value value) {
@@ -133,14 +138,33 @@ class Lowering {
     size_t axis = 0;
     while (axis < one.rank() && one.shape()[axis] == two.shape()[axis]) ++axis;
     if (axis == one.rank()) {
+      require_same_everywhere(value, one);
       meaning.known = one;
       return;
     }
+    if (model_.positional->evaluate({value}, {1, 3})[0].shape() != one.shape())
+      fail(ErrorKind::unsupported, "{}: its shape depends on earlier tokens", describe(*value.node));
     for (size_t i = 0; i < axis; ++i)
       if (one.shape()[i] != 1) fail(ErrorKind::unsupported, "{}: positions are not the outermost dimension", describe(*value.node));
     View view = new_slot(Slot::Kind::positional, one.size());
     model_.positional_slots.push_back({value, view, axis});
     meaning.form = identity_form(view, one.shape());
+  }
+
+  /// Numbers that operations compute with, unlike shapes that things are moved by, may not depend on the window.
+  void require_same_everywhere(Value value, const Tensor& known) {
+    for (TokenWindow window : {TokenWindow{2, 0}, TokenWindow{1, 3}}) {
+      Tensor other = model_.positional->evaluate({value}, window)[0];
+      if (!std::equal(other.bytes().begin(), other.bytes().end(), known.bytes().begin(), known.bytes().end()))
+        fail(ErrorKind::unsupported, "{}: depends on the number of tokens", describe(*value.node));
+    }
+  }
+
+  /// What an operation computes with.
+  const Meaning& operand(Value value) {
+    const Meaning& m = meaning(value);
+    if (!m.form && is_positional(value)) require_same_everywhere(value, m.known);
+    return m;
   }
 
   /// Computed from shapes alone: the lengths of this one token are what forms are interpreted for.
@@ -192,7 +216,7 @@ class Lowering {
     if (linears_.count(&node)) return lower_linears(linears_.at(&node).x);
     if (node.is("Parameter")) return define(node.output(), tokens_);
     if (node.is("ReadValue")) return lower_read_value(node);
-    if (node.is("Convert")) return define(node.output(), form(node.input(0)));
+    if (node.is("Convert") && keeps_values(node)) return define(node.output(), form(node.input(0)));
     if (node.is("Concat") && lower_append(node)) return;
     if (node.is("Gather") && constants_.is_constant(node.input(0))) return lower_embedding(node);
     if (is_movement(node)) return lower_movement(node);
@@ -240,7 +264,8 @@ class Lowering {
     const Form& index = form(node.input(1));
     auto table = match_weight(node.input(0), constants_);
     float axis = 0;
-    bool rows_by_id = table && constants_.is_uniform(node.input(2), axis) && axis == 0 && node.input(0).shape().rank() == 2 && index.size() == 1;
+    bool rows_by_id =
+        table && constants_.is_uniform(node.input(2), axis) && axis == 0 && node.input(0).shape().rank() == 2 && index.size() == 1;
     if (!rows_by_id) fail(ErrorKind::unsupported, "not a lookup of one row of a table per token");
     View out = new_slot(table->columns);
     emit(node, std::make_unique<EmbeddingStep>(std::move(*table), *as_view(index), out));
@@ -254,13 +279,21 @@ class Lowering {
     std::string state;
     for (Value value : node.inputs()) {
       const Meaning& m = meaning(value);
-      if (m.form) inputs.push_back({&*m.form, {}});
-      else inputs.push_back({nullptr, m.known});
+      if (m.form)
+        inputs.push_back({&*m.form, {}});
+      else
+        inputs.push_back({nullptr, m.known});
       if (!m.state.empty()) state = m.state;
     }
     std::vector<Form> forms = move(node, inputs, threads_);
     for (size_t i = 0; i < forms.size(); ++i) define(node.output(i), std::move(forms[i]));
     meanings_[&node][0].state = state;
+  }
+
+  /// Slots hold floats whatever the type, so a conversion that neither truncates nor compares with 0 does nothing.
+  static bool keeps_values(const Node& convert) {
+    ElementType from = convert.input(0).type(), to = convert.output_info().type;
+    return from == to || is_float(to) || (is_integer(from) && is_integer(to) && bit_width(to) >= 32);
   }
 
   // State: what is appended to the past goes to the cache.
@@ -311,7 +344,8 @@ class Lowering {
   Node* root_of(Node& matmul) {
     if (!matmul.is("MatMul")) return nullptr;
     for (const auto& use : matmul.uses())
-      if (auto found = linears_.find(use.node); found != linears_.end() && found->second.matmul == &matmul && use.node != &matmul) return use.node;
+      if (auto found = linears_.find(use.node); found != linears_.end() && found->second.matmul == &matmul && use.node != &matmul)
+        return use.node;
     return linears_.count(&matmul) ? &matmul : nullptr;
   }
 
@@ -329,7 +363,8 @@ class Lowering {
 
   /// Weights stored as [columns, rows].
   WeightMatrix transposed(WeightMatrix weight, Value value) {
-    if (weight.scales.type() != ElementType::dynamic || weight.zero_points.type() != ElementType::dynamic || bit_width(weight.codes.type()) < 16) {
+    if (weight.scales.type() != ElementType::dynamic || weight.zero_points.type() != ElementType::dynamic ||
+        bit_width(weight.codes.type()) < 16) {
       weight = {};
       weight.codes = convert(constants_.tensor(value), ElementType::f32);
       weight.name = value.node->name();
@@ -474,7 +509,7 @@ class Lowering {
   // Sums and products of activations.
 
   void lower_arithmetic(Node& node) {
-    Meaning a = meaning(node.input(0)), b = meaning(node.input(1));
+    Meaning a = operand(node.input(0)), b = operand(node.input(1));
     if (node.is("Add") && lower_residual(node, a, b)) return;
     if (auto lazy = as_form(node, a, b)) return define(node.output(), std::move(*lazy));
     lower_binary(node, a, b);
@@ -510,7 +545,8 @@ class Lowering {
       auto from = as_view(product), to = as_view(residual);
       if (!from || !to) continue;
       auto producer = producers_.find(from->slot);
-      if (producer == producers_.end() || from->width != plan_.slots[from->slot].width || !is_read_once(*producer->second.root, node)) continue;
+      if (producer == producers_.end() || from->width != plan_.slots[from->slot].width || !is_read_once(*producer->second.root, node))
+        continue;
       if (first_step_of(to->slot) >= producer->second.step) continue;
       auto& step = static_cast<LinearStep&>(*plan_.steps[producer->second.step]);
       if (step.has_residual()) continue;
@@ -551,15 +587,19 @@ class Lowering {
     auto operand = [&](const Meaning& m) {
       BinaryStep::Operand made;
       const Shape& own = m.form ? m.form->shape : m.known.shape();
-      if (m.form) made.view = view(node, *m.form);
-      else made.constant = to_floats(m.known);
+      if (m.form)
+        made.view = view(node, *m.form);
+      else
+        made.constant = to_floats(m.known);
       if (element_count(own) != element_count(shape)) made.index = broadcast_indices(own, shape);
       return made;
     };
     BinaryStep::Operand left = operand(a), right = operand(b);
     View out = new_slot(element_count(shape));
-    auto kind = node.is("Add") ? BinaryStep::Kind::add : node.is("Subtract") ? BinaryStep::Kind::subtract
-              : node.is("Multiply") ? BinaryStep::Kind::multiply : BinaryStep::Kind::divide;
+    auto kind = node.is("Add")        ? BinaryStep::Kind::add
+                : node.is("Subtract") ? BinaryStep::Kind::subtract
+                : node.is("Multiply") ? BinaryStep::Kind::multiply
+                                      : BinaryStep::Kind::divide;
     emit(node, std::make_unique<BinaryStep>(kind, std::move(left), std::move(right), out));
     define(node.output(), identity_form(out, shape));
   }
@@ -578,7 +618,7 @@ class Lowering {
     parameters.layer = plan_.kv_layers.size();
     parameters.heads = heads;
     parameters.scale = 1 / std::sqrt(static_cast<float>(q.shape[3]));
-    if (node.input_count() > 4) parameters.scale = to_floats(meaning(node.input(4)).known).at(0);
+    if (node.input_count() > 4) parameters.scale = scale_of(node.input(4));
     MaskKind mask = mask_of(node, heads);
     parameters.window = mask.window;
     plan_.kv_layers.push_back({static_cast<size_t>(key_shape[1]), static_cast<size_t>(key_shape[3]), static_cast<size_t>(value_shape[3])});
@@ -587,6 +627,13 @@ class Lowering {
     emit(node, std::make_unique<AttentionStep>(parameters, mask.slopes, std::move(sinks), view(node, q), keys, values, out));
     define(node.output(), identity_form(out, {1, q.shape[1], 1, value_shape[3]}));
     plan_.rows_selected_before = plan_.steps.size();
+  }
+
+  float scale_of(Value value) {
+    const Meaning& m = operand(value);
+    if (m.form || m.known.size() != 1)
+      fail(ErrorKind::unsupported, "{}: a scale of attention that is not one number", describe(*value.node));
+    return to_floats(m.known)[0];
   }
 
   std::vector<float> sinks_of(Value value, size_t heads) {
@@ -635,7 +682,7 @@ class Lowering {
     std::vector<ReferenceStep::Input> inputs;
     std::vector<Tensor> tensors, results(node.output_count());
     for (Value value : node.inputs()) {
-      Meaning m = meaning(value);
+      Meaning m = operand(value);
       if (m.form) {
         inputs.push_back({view(value), value.type(), m.form->shape, {}});
         tensors.push_back(Tensor(value.type(), m.form->shape));

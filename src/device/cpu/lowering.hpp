@@ -23,10 +23,10 @@ struct LoweredModel {
   std::vector<PositionalSlot> positional_slots;
 };
 
-/// Lowers a stateful language model (inputs input_ids, beam_idx, ...; output logits; a cache of keys and values as state) for one row per token:
-/// the graph is interpreted for a batch of one sequence of one token, in which every value is either known, or positional, or a form of what kernels
-/// compute (see form.hpp). Weights are asked for in plan.weight_requests and not yet packed.
-/// nullptr for graphs that are not of this kind: `obstacle` then says what is in the way, and the graph computes what it did before.
+/// Lowers a stateful language model (inputs input_ids, beam_idx, ...; output logits; a cache of keys and values as state) for one row per
+/// token: the graph is interpreted for a batch of one sequence of one token, in which every value is either known, or positional, or a form
+/// of what kernels compute (see form.hpp). Weights are asked for in plan.weight_requests and not yet packed. nullptr for graphs that are
+/// not of this kind: `obstacle` then says what is in the way, and the graph computes what it did before.
 std::unique_ptr<LoweredModel> lower(Graph& graph, const Precision& precision, ThreadPool& threads, std::string& obstacle);
 
 }  // namespace nibble::cpu

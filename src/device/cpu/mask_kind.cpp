@@ -85,12 +85,14 @@ void verify(const MaskKind& kind, const Mask& mask, size_t heads, TokenWindow wi
 MaskKind classify_mask(Value value, size_t heads, const PositionalValues& positional) {
   MaskKind kind;
   Mask small(value, {1, 7}, positional);
-  if (small.heads() != 1 && small.heads() != heads)
-    fail(ErrorKind::unsupported, "a mask of {} heads for {} heads", small.heads(), heads);
+  if (small.heads() != 1 && small.heads() != heads) fail(ErrorKind::unsupported, "a mask of {} heads for {} heads", small.heads(), heads);
   size_t visible = find_window(small);
   if (visible == 0) kind.slopes = find_slopes(small, heads);
   kind.window = visible ? visible : find_window(Mask(value, {1, (kind.slopes.empty() ? kLongProbe : kProbe) - 1}, positional));
-  for (TokenWindow window : {TokenWindow{5, 7}, TokenWindow{16, 0}, TokenWindow{1, 0}, TokenWindow{3, 40}})
+  // Windows of tens and of thousands of tokens, and around where the mask's own window ends.
+  auto edge = static_cast<int64_t>(kind.window);
+  for (TokenWindow window :
+       {TokenWindow{5, 7}, TokenWindow{16, 0}, TokenWindow{1, 0}, TokenWindow{3, 40}, TokenWindow{2, 2100}, TokenWindow{3, edge}})
     verify(kind, Mask(value, window, positional), heads, window);
   return kind;
 }

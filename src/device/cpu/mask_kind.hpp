@@ -12,7 +12,8 @@ struct MaskKind {
   std::vector<float> slopes;  ///< ALiBi, per head; empty: none
 };
 
-/// Finds out by computing the mask for a few windows, so it does not matter how a graph builds it. Throws Error{unsupported} for masks of other kinds.
+/// Finds out by computing the mask for a few windows, so it does not matter how a graph builds it. Throws Error{unsupported} for masks of
+/// other kinds.
 MaskKind classify_mask(Value mask, size_t heads, const PositionalValues& positional);
 
 }  // namespace nibble::cpu

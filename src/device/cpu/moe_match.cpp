@@ -7,11 +7,14 @@ namespace nibble::cpu {
 
 namespace {
 
-bool is_one_of(const Node& node, std::initializer_list<std::string_view> types) { return std::find(types.begin(), types.end(), node.type()) != types.end(); }
+bool is_one_of(const Node& node, std::initializer_list<std::string_view> types) {
+  return std::find(types.begin(), types.end(), node.type()) != types.end();
+}
 
 /// Follows first inputs through operations that move or repeat elements.
 Value behind_movement(Value value) {
-  while (is_one_of(*value.node, {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Tile", "Broadcast", "Convert"})) value = value.node->input(0);
+  while (is_one_of(*value.node, {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Tile", "Broadcast", "Convert"}))
+    value = value.node->input(0);
   return value;
 }
 
@@ -30,7 +33,8 @@ std::optional<ExpertMatch> match_expert(Value value, ConstantValues& constants) 
   const Node& down = *value.node;
   if (!is_product_with_constant(down, constants)) return std::nullopt;
   auto gated = match_gated(down.input(0), constants);
-  if (!gated || !is_product_with_constant(*gated->gate.node, constants) || !is_product_with_constant(*gated->up.node, constants)) return std::nullopt;
+  if (!gated || !is_product_with_constant(*gated->gate.node, constants) || !is_product_with_constant(*gated->up.node, constants))
+    return std::nullopt;
   if (!(gated->gate.node->input(0) == gated->up.node->input(0))) return std::nullopt;
   return ExpertMatch{gated->gate.node->input(0), gated->gate.node->input(1), gated->up.node->input(1), down.input(1), gated->activation};
 }
@@ -43,6 +47,12 @@ std::optional<std::pair<ExpertMatch, Value>> match_weighted_expert(const Node& m
   return std::nullopt;
 }
 
+/// Zeros, whatever their shape.
+bool is_zero(Value value, ConstantValues& constants) {
+  float number = 1;
+  return constants.is_uniform(behind_movement(value), number) && number == 0;
+}
+
 std::optional<MoeMatch> match_stacked(const Node& sum, ConstantValues& constants) {
   if (!sum.is("ReduceSum") || sum.attributes().get_bool("keep_dims", false) || !constants.is_constant(sum.input(1))) return std::nullopt;
   if (constants.integers(sum.input(1)) != std::vector<int64_t>{0}) return std::nullopt;
@@ -50,6 +60,7 @@ std::optional<MoeMatch> match_stacked(const Node& sum, ConstantValues& constants
   if (!found || found->first.gate.shape().rank() != 3) return std::nullopt;
   const Node& scatter = *behind_movement(found->second).node;
   if (!scatter.is("ScatterElementsUpdate") || !scatter.attributes().equals("reduction", "none", "none")) return std::nullopt;
+  if (!is_zero(scatter.input(0), constants)) return std::nullopt;
   MoeMatch match;
   match.x = behind_movement(found->first.x);
   match.chosen = scatter.input(1);
@@ -103,13 +114,15 @@ std::optional<Value> gathered_from(Value rows) {
 std::optional<MoeMatch> match_chain(const Node& last, ConstantValues& constants) {
   MoeMatch match;
   std::vector<LinkMatch> links;
+  Value data;  // what the first of them adds to
   for (const Node* node = &last; node->is("ScatterElementsUpdate") && node->attributes().equals("reduction", "sum", "none");
-       node = node->input(0).node) {
+       node = data.node) {
     auto link = match_link(*node, constants);
     if (!link) return std::nullopt;
     links.push_back(*link);
+    data = node->input(0);
   }
-  if (links.empty()) return std::nullopt;
+  if (links.empty() || !is_zero(data, constants)) return std::nullopt;
   std::sort(links.begin(), links.end(), [](const LinkMatch& a, const LinkMatch& b) { return a.number < b.number; });
   auto x = gathered_from(links[0].expert.x);
   if (!x) return std::nullopt;
@@ -120,7 +133,8 @@ std::optional<MoeMatch> match_chain(const Node& last, ConstantValues& constants)
   for (size_t i = 0; i < links.size(); ++i) {
     const LinkMatch& link = links[i];
     auto from = gathered_from(link.expert.x);
-    if (link.number != static_cast<int64_t>(i) || !from || !(*from == match.x) || !(link.chosen == match.chosen) || !(link.weights == match.weights))
+    if (link.number != static_cast<int64_t>(i) || !from || !(*from == match.x) || !(link.chosen == match.chosen) ||
+        !(link.weights == match.weights))
       return std::nullopt;
     match.gate.push_back(link.expert.gate);
     match.up.push_back(link.expert.up);

@@ -28,7 +28,8 @@ void MoeStep::run(Execution& execution) const {
     std::fill_n(execution.row(out_, r), out_.width, 0.0f);
     for (size_t i = 0; i < chosen_.width; ++i) {
       float expert = execution.row(chosen_, r)[i];
-      if (!(expert >= 0) || expert >= static_cast<float>(experts_.size())) fail(ErrorKind::corrupt, "expert {} of {}", expert, experts_.size());
+      if (!(expert >= 0) || expert >= static_cast<float>(experts_.size()))
+        fail(ErrorKind::corrupt, "expert {} of {}", expert, experts_.size());
       choices[static_cast<size_t>(expert)].push_back({r, execution.row(weights_, r)[i]});
     }
   }
@@ -40,8 +41,11 @@ void MoeStep::run_expert(Execution& execution, const Expert& expert, const std::
   const PackedWeights& weights = *execution.plan().weights;
   const RowOps& ops = row_ops(execution.plan().precision.isa);
   size_t count = choices.size(), hidden = x_.width;
-  auto floats = [&](size_t index, size_t width) { return reinterpret_cast<float*>(execution.scratch(index, count * width * sizeof(float))); };
-  float *rows = floats(kRows, hidden), *both = floats(kHidden, 2 * width_), *activated = floats(kActivated, width_), *results = floats(kResults, hidden);
+  auto floats = [&](size_t index, size_t width) {
+    return reinterpret_cast<float*>(execution.scratch(index, count * width * sizeof(float)));
+  };
+  float *rows = floats(kRows, hidden), *both = floats(kHidden, 2 * width_), *activated = floats(kActivated, width_),
+        *results = floats(kResults, hidden);
   for (size_t i = 0; i < count; ++i) std::copy_n(execution.row(x_, choices[i].row), hidden, rows + i * hidden);
   if (expert.stacked) {
     multiply(execution, weights.matrix(expert.gate_up), {rows, hidden}, count, {both, 2 * width_, nullptr, false});

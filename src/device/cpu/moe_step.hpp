@@ -4,8 +4,8 @@
 
 namespace nibble::cpu {
 
-/// A mixture of experts: tokens are sorted by expert, each expert multiplies the rows of those that chose it, and a token's results are added in
-/// the order of the experts, so they do not depend on the other tokens.
+/// A mixture of experts: tokens are sorted by expert, each expert multiplies the rows of those that chose it, and a token's results are
+/// added in the order of the experts, so they do not depend on the other tokens.
 class MoeStep : public Step {
  public:
   struct Expert {
@@ -39,7 +39,8 @@ class MoeStep : public Step {
 class RowStep : public Step {
  public:
   enum class Kind { softmax, top_k, sum };
-  RowStep(Kind kind, View in, size_t size, std::vector<View> outputs) : operation_(kind), in_(in), size_(size), outputs_(std::move(outputs)) {}
+  RowStep(Kind kind, View in, size_t size, std::vector<View> outputs)
+      : operation_(kind), in_(in), size_(size), outputs_(std::move(outputs)) {}
   std::string_view kind() const override;
   std::string detail(const Plan& plan) const override;
   std::vector<View> inputs() const override { return {in_}; }

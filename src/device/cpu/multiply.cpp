@@ -53,7 +53,8 @@ void multiply_quantized(Execution& execution, const PackedMatrix& w, RowsView in
   auto* sums = reinterpret_cast<int32_t*>(execution.scratch(kSums, rows * chunks * sizeof(int32_t)));
   for_rows(execution, rows, 0.3 * static_cast<double>(w.columns), [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r)
-      kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, scales + r * chunks, sums + r * chunks);
+      kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, scales + r * chunks,
+                      sums + r * chunks);
   });
   QuantizedRows x{rows, stride, chunks, codes, scales, sums};
   for_panels(execution, w, rows, [&](Range panels) { kernel.multiply(w, x, out, panels, {0, rows}); });

@@ -26,8 +26,8 @@ class PagedRequest : public InferRequest {
     for (size_t i = 0; fits && port.shape.rank_is_known() && i < tensor.rank(); ++i)
       fits = port.shape[i] == kDynamic || port.shape[i] == tensor.shape()[i];
     if (!fits)
-      fail(ErrorKind::invalid_argument, "input '{}' takes {} of shape {}, not {} of shape {}", name, nibble::to_string(port.type), nibble::to_string(port.shape),
-           nibble::to_string(tensor.type()), nibble::to_string(tensor.shape()));
+      fail(ErrorKind::invalid_argument, "input '{}' takes {} of shape {}, not {} of shape {}", name, nibble::to_string(port.type),
+           nibble::to_string(port.shape), nibble::to_string(tensor.type()), nibble::to_string(tensor.shape()));
     inputs_[std::string(name)] = tensor.aligned();
   }
 
@@ -79,7 +79,8 @@ class PagedRequest : public InferRequest {
         row = rows_[static_cast<size_t>(from)];
       }
       row.sequence = next_sequence_++;
-      if (row.length > 0) runner_->fork(rows_[static_cast<size_t>(beams.empty() ? r : beams[static_cast<size_t>(r)])].sequence, row.sequence);
+      if (row.length > 0)
+        runner_->fork(rows_[static_cast<size_t>(beams.empty() ? r : beams[static_cast<size_t>(r)])].sequence, row.sequence);
       rows.push_back(std::move(row));
     }
     return rows;
@@ -128,8 +129,8 @@ class PagedRequest : public InferRequest {
     const Tensor& mask = inputs_.at("attention_mask");
     size_t past = row.mask.size(), total = past + length;
     if (static_cast<size_t>(mask.shape()[1]) != total || static_cast<size_t>(mask.shape()[0]) <= r)
-      fail(ErrorKind::invalid_argument, "attention_mask has shape {}: {} past and {} new tokens need {} columns", nibble::to_string(mask.shape()), past,
-           length, total);
+      fail(ErrorKind::invalid_argument, "attention_mask has shape {}: {} past and {} new tokens need {} columns",
+           nibble::to_string(mask.shape()), past, length, total);
     auto values = mask.as<int64_t>().subspan(r * total, total);
     if (!std::equal(row.mask.begin(), row.mask.end(), values.begin()))
       fail(ErrorKind::unsupported, "attention_mask differs from what it was for tokens that are in the cache: reset the state");
@@ -142,7 +143,8 @@ class PagedRequest : public InferRequest {
     auto width = static_cast<size_t>(positions.shape().back());
     int64_t given = positions.as<int64_t>()[std::min(r * width + i, positions.size() - 1)];
     if (given != expected)
-      fail(ErrorKind::unsupported, "position_ids: token {} of row {} is at {}; the CPU device counts tokens and has {}", i, r, given, expected);
+      fail(ErrorKind::unsupported, "position_ids: token {} of row {} is at {}; the CPU device counts tokens and has {}", i, r, given,
+           expected);
   }
 
   std::shared_ptr<const PagedModel> model_;

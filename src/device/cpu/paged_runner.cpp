@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <limits>
+#include <unordered_map>
 
 #include "base/fail.hpp"
 #include "device/cpu/cpu_model.hpp"
@@ -11,6 +11,8 @@ namespace {
 
 // Tokens that go through the plan at once: enough to make the most of the arithmetic, few enough for activations to stay small.
 constexpr size_t kPassRows = 1024;
+
+constexpr int64_t kLastToken = 1 << 24;  // slots hold ids as floats, which have all integers up to here
 
 /// A part of a span that goes through the plan in one pass.
 struct Piece {
@@ -33,10 +35,10 @@ class PagedRunner : public ModelRunner {
       rows += span.all_logits ? span.tokens.size() : 1;
     }
     Tensor logits(ElementType::f32, {static_cast<int64_t>(rows), static_cast<int64_t>(plan().vocabulary)});
-    std::vector<size_t> lengths;
-    for (const TokenSpan& span : batch) lengths.push_back(cache_.length(span.sequence));
+    std::vector<size_t> lengths = lengths_before(batch);
     try {
-      for (const TokenSpan& span : batch) cache_.prepare(span.sequence, span.tokens.size());
+      for (size_t i = 0; i < batch.size(); ++i)
+        cache_.prepare(batch[i].sequence, lengths[i] + batch[i].tokens.size() - cache_.length(batch[i].sequence));
       run(batch, lengths, logits);
     } catch (...) {
       for (size_t i = 0; i < batch.size(); ++i) restore(batch[i].sequence, lengths[i]);
@@ -54,7 +56,19 @@ class PagedRunner : public ModelRunner {
   static void check(const TokenSpan& span) {
     if (span.tokens.empty()) fail(ErrorKind::invalid_argument, "a model cannot run on no tokens: give it a prompt of at least one");
     for (int64_t id : span.tokens)
-      if (id < 0 || id > std::numeric_limits<int32_t>::max()) fail(ErrorKind::invalid_argument, "{} is not a token id", id);
+      if (id < 0 || id > kLastToken) fail(ErrorKind::invalid_argument, "{} is not a token id", id);
+  }
+
+  /// Tokens that each span follows: those of the cache and of earlier spans of its sequence.
+  std::vector<size_t> lengths_before(std::span<const TokenSpan> batch) const {
+    std::unordered_map<SequenceId, size_t> ends;
+    std::vector<size_t> lengths;
+    for (const TokenSpan& span : batch) {
+      size_t& end = ends.try_emplace(span.sequence, cache_.length(span.sequence)).first->second;
+      lengths.push_back(end);
+      end += span.tokens.size();
+    }
+    return lengths;
   }
 
   void restore(SequenceId sequence, size_t length) {
@@ -83,14 +97,18 @@ class PagedRunner : public ModelRunner {
     return tensors;
   }
 
-  /// Spans are cut where they themselves say, so what is in a piece does not depend on the other spans.
+  static bool has_sequence(std::span<const TokenSpan> batch, const std::vector<Piece>& pieces, SequenceId sequence) {
+    return std::any_of(pieces.begin(), pieces.end(), [&](const Piece& piece) { return batch[piece.span].sequence == sequence; });
+  }
+
+  /// Spans are cut where they themselves say, so what is in a piece does not depend on the other spans. A pass has one piece of a sequence.
   static std::vector<std::vector<Piece>> passes(std::span<const TokenSpan> batch) {
     std::vector<std::vector<Piece>> all;
     size_t rows = kPassRows;
     for (size_t s = 0; s < batch.size(); ++s)
       for (size_t begin = 0; begin < batch[s].tokens.size(); begin += kPassRows) {
         size_t count = std::min(kPassRows, batch[s].tokens.size() - begin);
-        if (rows + count > kPassRows) {
+        if (rows + count > kPassRows || has_sequence(batch, all.back(), batch[s].sequence)) {
           all.emplace_back();
           rows = 0;
         }
@@ -119,15 +137,22 @@ class PagedRunner : public ModelRunner {
       }
     }
     execution_.start(tokens.size());
-    execution_.tokens = tokens;
     execution_.spans = spans;
     execution_.cache = &cache_;
+    place_tokens(tokens);
     place_positional(pieces, positional);
     plan().run(execution_);
     for (size_t i = 0; i < destinations.size(); ++i)
       std::copy_n(execution_.row(plan().logits, i), plan().vocabulary,
                   logits.as_mutable<float>().data() + destinations[i] * plan().vocabulary);
     for (const Piece& piece : pieces) cache_.commit(batch[piece.span].sequence, piece.count);
+  }
+
+  void place_tokens(std::span<const int64_t> tokens) {
+    const auto& slots = plan().slots;
+    for (size_t s = 0; s < slots.size(); ++s)
+      if (slots[s].kind == Slot::Kind::token_ids)
+        for (size_t r = 0; r < tokens.size(); ++r) *execution_.row({s, 0, 1}, r) = static_cast<float>(tokens[r]);
   }
 
   void place_positional(const std::vector<Piece>& pieces, const std::vector<std::vector<Tensor>>& positional) {
@@ -149,6 +174,8 @@ class PagedRunner : public ModelRunner {
 
 }  // namespace
 
-std::unique_ptr<ModelRunner> make_paged_runner(std::shared_ptr<const PagedModel> model) { return std::make_unique<PagedRunner>(std::move(model)); }
+std::unique_ptr<ModelRunner> make_paged_runner(std::shared_ptr<const PagedModel> model) {
+  return std::make_unique<PagedRunner>(std::move(model));
+}
 
 }  // namespace nibble::cpu

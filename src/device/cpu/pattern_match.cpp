@@ -36,7 +36,8 @@ std::optional<NormMatch> match_root_mean_square(Value sum, ConstantValues& const
   if (!parts || !parts->second.node->is("ReduceMean")) return std::nullopt;
   const Node& mean = *parts->second.node;
   const Node& square = *mean.input(0).node;
-  if (!mean.attributes().get_bool("keep_dims", false) || !is_last_axis(mean.input(1), mean.input(0).shape(), constants)) return std::nullopt;
+  if (!mean.attributes().get_bool("keep_dims", false) || !is_last_axis(mean.input(1), mean.input(0).shape(), constants))
+    return std::nullopt;
   float two = 0;
   bool is_power = square.is("Power") && constants.is_uniform(square.input(1), two) && two == 2;
   bool is_product = square.is("Multiply") && square.input(0) == square.input(1);
@@ -86,10 +87,12 @@ std::optional<NormMatch> match_mvn(Value value, ConstantValues& constants) {
 
 /// A constant vector along the last dimension of `like`, or one number.
 bool is_vector(Value value, Value like, ConstantValues& constants) {
-  if (!constants.is_constant(value) || !like.shape().rank_is_known() || like.shape().rank() == 0 || !value.shape().is_static()) return false;
+  if (!constants.is_constant(value) || !like.shape().rank_is_known() || like.shape().rank() == 0 || !value.shape().is_static())
+    return false;
   size_t count = element_count(value.shape().dims());
   const Shape& dims = value.shape().dims();
-  return count == 1 || (static_cast<int64_t>(count) == like.shape().dims().back() && !dims.empty() && dims.back() == static_cast<int64_t>(count));
+  return count == 1 ||
+         (static_cast<int64_t>(count) == like.shape().dims().back() && !dims.empty() && dims.back() == static_cast<int64_t>(count));
 }
 
 std::optional<NormMatch> match_unweighted(Value value, ConstantValues& constants) {
@@ -134,7 +137,8 @@ std::optional<ActivationMatch> match_activation(Value value, ConstantValues& con
     if (beta != 1) return std::nullopt;
     return found(Activation::silu);
   }
-  if (node.is("Gelu")) return found(node.attributes().equals("approximation_mode", "tanh", "erf") ? Activation::gelu_tanh : Activation::gelu_erf);
+  if (node.is("Gelu"))
+    return found(node.attributes().equals("approximation_mode", "tanh", "erf") ? Activation::gelu_tanh : Activation::gelu_erf);
   if (node.is("Relu")) return found(Activation::relu);
   if (node.is("Sigmoid")) return found(Activation::sigmoid);
   if (node.is("Tanh")) return found(Activation::tanh);

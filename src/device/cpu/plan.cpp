@@ -95,8 +95,9 @@ class SlotPlacer {
     for (View view : step.outputs()) {
       if (placed_[view.slot]) continue;
       const View* over = step.in_place();
-      bool takes_over = over && placed_[over->slot] && last_use_[over->slot] == index && plan_.slots[over->slot].width == view.width &&
-                        plan_.slots[view.slot].width == view.width && plan_.slots[over->slot].kind == Slot::Kind::activation;
+      bool takes_over = over && reads_once(step, over->slot) && placed_[over->slot] && last_use_[over->slot] == index &&
+                        plan_.slots[over->slot].width == view.width && plan_.slots[view.slot].width == view.width &&
+                        plan_.slots[over->slot].kind == Slot::Kind::activation;
       if (takes_over) {
         plan_.slots[view.slot].buffer = plan_.slots[over->slot].buffer;
         placed_[view.slot] = true;
@@ -105,6 +106,12 @@ class SlotPlacer {
         place(view.slot);
       }
     }
+  }
+
+  /// A step may not write over what it reads in another way too.
+  static bool reads_once(const Step& step, size_t slot) {
+    std::vector<View> inputs = step.inputs();
+    return std::count_if(inputs.begin(), inputs.end(), [&](View view) { return view.slot == slot; }) == 1;
   }
 
   void place(size_t slot) {

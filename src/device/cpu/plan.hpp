@@ -43,7 +43,8 @@ class Execution {
 
   const Plan& plan() const { return plan_; }
   ThreadPool& threads() const { return threads_; }
-  /// Calls body(begin, end) on ranges of the rows; on this thread alone where `cost` (about nanoseconds per row) is not worth waking others.
+  /// Calls body(begin, end) on ranges of the rows; on this thread alone where `cost` (about nanoseconds per row) is not worth waking
+  /// others.
   template <class Body>
   void for_rows(double cost, const Body& body) const {
     constexpr double kWorthThreads = 10000;  // several times what it takes to wake and join threads
@@ -55,7 +56,6 @@ class Execution {
   std::byte* scratch(size_t index, size_t bytes);
 
   // The batch.
-  std::span<const int64_t> tokens;  ///< of every row
   std::span<const AttentionSpan> spans;
   std::vector<size_t> wanted_rows;  ///< whose results are asked for, ascending
   KvCache* cache = nullptr;

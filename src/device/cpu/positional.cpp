@@ -22,7 +22,8 @@ PositionalValues::PositionalValues(Graph& graph, const TokenDependence& dependen
   }
 }
 
-/// Parameters get the shapes of a batch of one sequence; the state those of its past. A state's first dynamic dimension is the batch, the other the past.
+/// Parameters get the shapes of a batch of one sequence; the state those of its past. A state's first dynamic dimension is the batch, the
+/// other the past.
 void PositionalValues::set_window(Graph& graph, TokenWindow window) {
   for (Node* node : graph.parameters()) {
     const PartialShape& shape = node->output_info().shape;
@@ -34,7 +35,8 @@ void PositionalValues::set_window(Graph& graph, TokenWindow window) {
   }
   for (Node* node : graph.of_type("ReadValue")) {
     Shape dims = parse_partial_shape(node->attributes().get_string("variable_shape")).dims();
-    if (dims.size() != 4) fail(ErrorKind::unsupported, "{}: a state of {} dimensions is not a cache of keys or values", describe(*node), dims.size());
+    if (dims.size() != 4)
+      fail(ErrorKind::unsupported, "{}: a state of {} dimensions is not a cache of keys or values", describe(*node), dims.size());
     dims[0] = 1;
     dims[2] = window.past;
     node->attributes().set("variable_shape", to_string(PartialShape(dims)));
@@ -89,8 +91,7 @@ Tensor PositionalValues::shape(const Node& shape_of, TokenWindow window) const {
   std::vector<int64_t> dims;
   for (const Dimension& d : found->second) dims.push_back(d.base + (window.count - 1) * d.per_token + window.past * d.per_past);
   auto rank = static_cast<int64_t>(dims.size());
-  if (shape_of.output_info().type == ElementType::i32)
-    return Tensor::from<int32_t>({rank}, std::vector<int32_t>(dims.begin(), dims.end()));
+  if (shape_of.output_info().type == ElementType::i32) return Tensor::from<int32_t>({rank}, std::vector<int32_t>(dims.begin(), dims.end()));
   return Tensor::from<int64_t>({rank}, dims);
 }
 

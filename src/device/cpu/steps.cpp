@@ -35,12 +35,8 @@ std::string_view to_string(Activation activation) {
 std::string EmbeddingStep::detail(const Plan&) const { return fmt::format("{} columns", out_.width); }
 
 void EmbeddingStep::run(Execution& execution) const {
-  bool by_token = execution.plan().slots[index_.slot].kind == Slot::Kind::token_ids;
   execution.for_rows(static_cast<double>(out_.width), [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r) {
-      int64_t id = by_token ? execution.tokens[r] : static_cast<int64_t>(*execution.row(index_, r));
-      embedding_.lookup(id, execution.row(out_, r));
-    }
+    for (size_t r = begin; r < end; ++r) embedding_.lookup(static_cast<int64_t>(*execution.row(index_, r)), execution.row(out_, r));
   });
 }
 
@@ -96,8 +92,7 @@ std::string ActivationStep::detail(const Plan&) const { return fmt::format("{}, 
 
 void ActivationStep::run(Execution& execution) const {
   execution.for_rows(static_cast<double>(in_.width), [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r)
-      ops_of(execution).activate(activation_, execution.row(in_, r), in_.width, execution.row(out_, r));
+    for (size_t r = begin; r < end; ++r) ops_of(execution).activate(activation_, execution.row(in_, r), in_.width, execution.row(out_, r));
   });
 }
 
@@ -166,7 +161,8 @@ std::string AttentionStep::detail(const Plan& plan) const {
 void AttentionStep::run(Execution& execution) const {
   const Precision& precision = execution.plan().precision;
   PagedAttention attention(precision.isa, precision.bf16);
-  attention.write(*execution.cache, parameters_.layer, execution.spans, execution.rows_view(k_), execution.rows_view(v_), execution.threads());
+  attention.write(*execution.cache, parameters_.layer, execution.spans, execution.rows_view(k_), execution.rows_view(v_),
+                  execution.threads());
   AttentionParameters parameters = parameters_;
   parameters.slopes = slopes_;
   parameters.sinks = sinks_;

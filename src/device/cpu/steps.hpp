@@ -78,15 +78,20 @@ class ColumnsStep : public Step {
   void run(Execution& execution) const override;
 
  private:
-  /// Elements in a row whose columns step by one and that share the rest.
+  /// Elements in a row of one slot and multiplier slot: columns step by one and share the factor, or have tables of them.
   struct Run {
-    size_t begin, count;
+    size_t begin = 0, count = 0;
     Element first;
-    int multiplier_step;
+    int multiplier_step = 1;
+    std::vector<int32_t> columns, multiplier_columns;  // relative to the slots; empty where columns step by one
+    std::vector<float> factors;
   };
   struct Term {
     std::vector<Run> runs;
   };
+  static std::vector<Run> find_runs(const std::vector<Element>& elements);
+  static void append(Run& table, const Element& element);
+  static void run_table(const Run& run, const float* x, const float* by, float* to);
   void run_row(Execution& execution, size_t r) const;
 
   std::vector<Term> terms_;
@@ -191,8 +196,8 @@ class ReferenceStep : public Step {
 /// "silu", "gelu", ...
 std::string_view to_string(Activation activation);
 
-/// The product of rows of `in` with a packed matrix, spread over the threads: what LinearStep runs. Quantizes activations where the plan's precision
-/// and the weights allow it.
+/// The product of rows of `in` with a packed matrix, spread over the threads: what LinearStep runs. Quantizes activations where the plan's
+/// precision and the weights allow it.
 void multiply(Execution& execution, const PackedMatrix& weights, RowsView in, size_t rows, const GemmOutput& out);
 /// The kernel that multiply() takes.
 std::string_view kernel_name(const Precision& precision, const PackedMatrix& weights);

@@ -13,6 +13,7 @@ struct Avx2 {
   static constexpr size_t kLanes = 8;
   /// 12 sums, 2 vectors and a factor of 16 registers.
   static constexpr size_t kRows = 6, kColumns = 2;
+  static constexpr size_t kFewTile = kRows;
 
   static __m128i half(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
   static Float load(const float* p) { return _mm256_loadu_ps(p); }
@@ -31,11 +32,14 @@ struct Avx2 {
   static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
   static Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
   static Float absolute(Float x) { return _mm256_andnot_ps(set(-0.0f), x); }
-  static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  /// p * 2^n; 0 where x, the argument of exp, is below -87.3.
-  static Float times_power_of_2(Float p, Float n, Float x) {
-    Int exponent = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_and_ps(_mm256_mul_ps(p, _mm256_castsi256_ps(exponent)), _mm256_cmp_ps(x, set(-87.3f), _CMP_NLT_UQ));
+  /// Minimax polynomial of 2^x on [-1/2, 1/2]. Adding 1.5 * 2^23 + 127 leaves the biased exponent of the nearest power of 2 in the low bits; below
+  /// the normal floats it is 0, which stands for 0.
+  static Float exp2(Float x) {
+    constexpr float kPowers[]{1.0f, 0.69314718f, 0.24022646f, 0.055503286f, 0.0096184891f, 0.0013399931f, 0.00015345812f};
+    x = max(set(-127.0f), x);
+    Float shift = set(12583039.0f), power = x + shift;
+    Float factor = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(power), 23));
+    return polynomial<Avx2>(kPowers, x - (power - shift)) * factor;
   }
 
   static float greatest(Float x) {
@@ -70,6 +74,7 @@ struct Avx2 {
 
 }  // namespace
 
-extern const AttentionKernels kAttentionAvx2{"attention_f32_6x16_avx2", attend_few<Avx2>, attend_many<Avx2, float>};
+void attend_few_avx2(const AttentionTask& task) { attend_few<Avx2>(task); }
+void attend_many_avx2(const AttentionTask& task) { attend_many<Avx2, float>(task); }
 
 }  // namespace nibble::cpu

@@ -1,5 +1,4 @@
 #include "device/cpu/kernels/attention_avx512.hpp"
-#include "device/cpu/kernels/attention_few_u8.hpp"
 #include "device/cpu/kernels/attention_many.hpp"
 
 namespace nibble::cpu {
@@ -25,6 +24,6 @@ struct Avx512Bf16 : Avx512 {
 
 }  // namespace
 
-extern const AttentionKernels kAttentionAvx512Bf16{"attention_bf16_12x32_avx512bf16", attend_few<Avx512>, attend_many<Avx512Bf16, Pair>};
+void attend_many_avx512bf16(const AttentionTask& task) { attend_many<Avx512Bf16, Pair>(task); }
 
 }  // namespace nibble::cpu

@@ -4,6 +4,7 @@
 
 namespace nibble::cpu {
 
-extern const AttentionKernels kAttentionAvx512{"attention_f32_12x32_avx512vnni", attend_few<Avx512>, attend_many<Avx512, float>};
+void attend_few_avx512(const AttentionTask& task) { attend_few<Avx512>(task); }
+void attend_many_avx512(const AttentionTask& task) { attend_many<Avx512, float>(task); }
 
 }  // namespace nibble::cpu

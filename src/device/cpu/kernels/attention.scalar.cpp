@@ -9,25 +9,26 @@ namespace {
 
 constexpr float kLowest = -3.402823466e+38f;
 
-float score(const AttentionTask& task, size_t token, size_t head, size_t key_position, const float* key) {
+float score_bits(const AttentionTask& task, size_t token, size_t head, size_t key_position, const float* key) {
   const float* query = task.queries + token * task.query_stride + head * task.layout->key_dim;
   float sum = 0;
   for (size_t d = 0; d < task.layout->key_dim; ++d) sum = __builtin_fmaf(query[d] * task.scale, key[d], sum);
   if (task.softcap != 0) sum = task.softcap * tanhf(sum / task.softcap);
   float distance = static_cast<float>(key_position) - static_cast<float>(task.position + token);
-  return task.slopes ? __builtin_fmaf(task.slopes[head], distance, sum) : sum;
+  if (task.slopes) sum = __builtin_fmaf(task.slopes[head], distance, sum);
+  return sum * kLog2E;
 }
 
 /// One more value of a row's weighted sum; what is there is scaled down where the maximum rises.
-void add_value(const AttentionTask& task, size_t row, float score, const float* value) {
+void add_value(const AttentionTask& task, size_t row, float bits, const float* value) {
   float* values = task.values + row * task.layout->value_lanes;
-  if (score > task.maxima[row]) {
-    float shrink = expf(task.maxima[row] - score);
-    task.maxima[row] = score;
+  if (bits > task.maxima[row]) {
+    float shrink = exp2f(task.maxima[row] - bits);
+    task.maxima[row] = bits;
     task.sums[row] *= shrink;
     for (size_t d = 0; d < task.layout->value_dim; ++d) values[d] *= shrink;
   }
-  float weight = expf(score - task.maxima[row]);
+  float weight = exp2f(bits - task.maxima[row]);
   task.sums[row] += weight;
   for (size_t d = 0; d < task.layout->value_dim; ++d) values[d] = __builtin_fmaf(weight, value[d], values[d]);
 }
@@ -37,7 +38,9 @@ bool sees(const AttentionTask& task, size_t token, size_t key_position) {
   return key_position <= position && (task.window == 0 || position - key_position < task.window);
 }
 
-void attend(const AttentionTask& task) {
+}  // namespace
+
+void attend_scalar(const AttentionTask& task) {
   size_t rows = task.tokens * task.heads;
   for (size_t row = 0; row < rows; ++row) task.maxima[row] = kLowest, task.sums[row] = 0;
   memset(task.values, 0, rows * task.layout->value_lanes * sizeof(float));
@@ -48,13 +51,9 @@ void attend(const AttentionTask& task) {
     kv_read_value(*task.layout, task.blocks[position / kKvBlock], position % kKvBlock, value);
     for (size_t row = 0; row < rows; ++row) {
       size_t token = row / task.heads, head = row % task.heads;
-      if (sees(task, token, position)) add_value(task, row, score(task, token, head, position, key), value);
+      if (sees(task, token, position)) add_value(task, row, score_bits(task, token, head, position, key), value);
     }
   }
 }
-
-}  // namespace
-
-extern const AttentionKernels kAttentionScalar{"attention_f32_scalar", attend, attend};
 
 }  // namespace nibble::cpu

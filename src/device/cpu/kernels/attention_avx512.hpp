@@ -18,6 +18,8 @@ struct Avx512 {
   static constexpr size_t kLanes = 16;
   /// 24 sums, 2 vectors and a factor of 32 registers; a row's factor serves 2 products, a vector 12.
   static constexpr size_t kRows = 12, kColumns = 2;
+  /// Of few rows: 16 are 8 and 8.
+  static constexpr size_t kFewTile = 8;
 
   static __m256i half(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static Float load(const float* p) { return _mm512_loadu_ps(p); }
@@ -36,10 +38,17 @@ struct Avx512 {
   static Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
   static Float min(Float a, Float b) { return _mm512_min_ps(a, b); }
   static Float absolute(Float x) { return _mm512_abs_ps(x); }
-  static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  /// p * 2^n; 0 where x, the argument of exp, is below -87.3.
-  static Float times_power_of_2(Float p, Float n, Float x) {
-    return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, set(-87.3f), _CMP_NLT_UQ), p, n);
+  /// x - floor(x); 0 for infinities.
+  static Float fraction(Float x) { return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+  /// Minimax polynomials of 2^x on [0, 1).
+  static Float exp2(Float x) {
+    constexpr float kPowers[]{1.0f, 0.69314700f, 0.24022983f, 0.055483341f, 0.0096788406f, 0.0012439688f, 0.00021702255f};
+    __mmask16 normal = _mm512_cmp_ps_mask(x, set(-126.0f), _CMP_NLT_UQ);  // denormals make some processors slow
+    return _mm512_maskz_scalef_ps(normal, polynomial<Avx512>(kPowers, fraction(x)), x);
+  }
+  static Float exp2_rough(Float x) {
+    constexpr float kPowers[]{0.99992520f, 0.69583356f, 0.22606716f, 0.078024521f};
+    return _mm512_scalef_ps(polynomial<Avx512>(kPowers, fraction(x)), x);
   }
 
   static float greatest(Float x) { return _mm512_reduce_max_ps(x); }

@@ -56,7 +56,7 @@ template <class V, size_t N, class B>
 inline void add_values(const B* b, const Seen& seen, const float* probabilities, size_t rows, float* values, size_t value_lanes, Ahead& ahead) {
   b += static_cast<size_t>(seen.begin) * value_lanes;
   probabilities += seen.begin;
-  in_parts<V::kRows>(rows, [&](size_t row, auto count) {
+  in_parts<V::kFewTile>(rows, [&](size_t row, auto count) {
     float* out = values + row * value_lanes;
     multiply<V, count.value, N, kKvBlock, 1>(
         probabilities + row * kKvBlock, b, value_lanes, static_cast<size_t>(seen.end - seen.begin), ahead,
@@ -73,18 +73,18 @@ inline void add_all_values(const B* b, const Seen& seen, const float* probabilit
   for (; lane < value_lanes; lane += V::kLanes) add_values<V, 1>(b + lane, seen, probabilities, rows, values + lane, value_lanes, ahead);
 }
 
-/// Queries times scale as [key_dim][kFewRows].
+/// Queries for scores in bits, as [key_dim][kFewRows].
 inline void spread_queries(const AttentionTask& task, float* out) {
   for (size_t row = 0; row < task.tokens * task.heads; ++row) {
     const float* query = task.queries + row / task.heads * task.query_stride + row % task.heads * task.layout->key_dim;
-    for (size_t d = 0; d < task.layout->key_dim; ++d) out[d * kFewRows + row] = query[d] * task.scale;
+    for (size_t d = 0; d < task.layout->key_dim; ++d) out[d * kFewRows + row] = query[d] * (task.scale * kLog2E);
   }
 }
 
 template <class V, class B>
 inline void score_keys(const float* queries, const B* keys, size_t key_dim, size_t rows, float* scores, Ahead& ahead) {
   constexpr size_t kWide = V::kColumns * V::kLanes;
-  in_parts<V::kRows>(rows, [&](size_t row, auto count) {
+  in_parts<V::kFewTile>(rows, [&](size_t row, auto count) {
     for (size_t lane = 0; lane < kKvBlock; lane += kWide)
       multiply<V, count.value, V::kColumns, 1, kFewRows>(
           queries + row, keys + lane, kKvBlock, key_dim, ahead, [](size_t, size_t) { return typename V::Float{}; },

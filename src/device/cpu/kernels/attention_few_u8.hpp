@@ -53,7 +53,7 @@ class FewCodes {
     alignas(64) Pair codes[kGroupPairs];
     size_t begin = group * kKvGroup, size = least(kKvGroup, layout_.key_dim - begin);
     memcpy(x, task_.queries + row / task_.heads * task_.query_stride + row % task_.heads * layout_.key_dim + begin, size * sizeof(float));
-    auto scale = V::set(task_.scale), greatest = V::set(0.0f), poison = V::set(0.0f);
+    auto scale = V::set(task_.scale * kLog2E), greatest = V::set(0.0f), poison = V::set(0.0f);
     for (size_t i = 0; i < kKvGroup; i += V::kLanes) {
       auto scaled = V::load(x + i) * scale;
       V::store(x + i, scaled);
@@ -79,7 +79,7 @@ class FewCodes {
 
   void score_group(size_t group, size_t pairs, const Codes* keys, const float* scales) {
     constexpr size_t kWide = V::kColumns * V::kLanes;
-    in_parts<V::kRows>(few_.rows(), [&](size_t row, auto count) {
+    in_parts<V::kFewTile>(few_.rows(), [&](size_t row, auto count) {
       for (size_t lane = 0; lane < kKvBlock; lane += kWide) {
         multiply<V, count.value, V::kColumns, 1, kFewRows>(
             queries_ + group * kGroupPairs * kFewRows + row, keys + lane, kKvBlock, pairs, ahead_, [](size_t, size_t) { return typename V::Int{}; },
@@ -148,7 +148,7 @@ class FewCodes {
   template <size_t N>
   void add_columns(size_t group, size_t lane, const Codes* codes, const Seen& any) {
     size_t begin = static_cast<size_t>(any.begin) / 2, end = (static_cast<size_t>(any.end) + 1) / 2;
-    in_parts<V::kRows>(few_.rows(), [&](size_t row, auto count) {
+    in_parts<V::kFewTile>(few_.rows(), [&](size_t row, auto count) {
       multiply<V, count.value, N, kBlockPairs, 1>(
           weights_ + (group * kFewRows + row) * kBlockPairs + begin, codes + begin * layout_.value_lanes + lane, layout_.value_lanes, end - begin, ahead_,
           [](size_t, size_t) { return typename V::Int{}; },

@@ -2,10 +2,25 @@
 
 namespace nibble::cpu {
 
-extern const AttentionKernels kAttentionScalar;
+void attend_scalar(const AttentionTask& task);
 #if defined(__x86_64__)
-extern const AttentionKernels kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16;
+void attend_few_avx2(const AttentionTask& task);
+void attend_many_avx2(const AttentionTask& task);
+void attend_few_avx512(const AttentionTask& task);
+void attend_many_avx512(const AttentionTask& task);
+void attend_many_avx512bf16(const AttentionTask& task);
 #endif
+
+namespace {
+
+constexpr AttentionKernels kScalar{"attention_f32_scalar", attend_scalar, attend_scalar};
+#if defined(__x86_64__)
+constexpr AttentionKernels kAvx2{"attention_f32_6x16_avx2", attend_few_avx2, attend_many_avx2};
+constexpr AttentionKernels kAvx512{"attention_f32_12x32_avx512vnni", attend_few_avx512, attend_many_avx512};
+constexpr AttentionKernels kAvx512Bf16{"attention_bf16_12x32_avx512bf16", attend_few_avx512, attend_many_avx512bf16};
+#endif
+
+}  // namespace
 
 size_t attention_scratch_bytes(const KvLayout& layout, size_t rows) {
   // The greatest needs of any kernel: rows come in groups of at most 16; a vector has at most 16 lanes.
@@ -22,15 +37,15 @@ size_t attention_scratch_bytes(const KvLayout& layout, size_t rows) {
 const AttentionKernels& attention_kernels(Isa isa, bool use_bf16) {
 #if defined(__x86_64__)
   switch (isa) {
-    case Isa::scalar: return kAttentionScalar;
+    case Isa::scalar: return kScalar;
     case Isa::avx2:
-    case Isa::avx2vnni: return kAttentionAvx2;  // VNNI multiplies bytes and adds 16-bit products; nothing here is that
-    case Isa::avx512vnni: return kAttentionAvx512;
-    case Isa::avx512bf16: return use_bf16 ? kAttentionAvx512Bf16 : kAttentionAvx512;
+    case Isa::avx2vnni: return kAvx2;  // VNNI multiplies bytes and adds 16-bit products; nothing here is that
+    case Isa::avx512vnni: return kAvx512;
+    case Isa::avx512bf16: return use_bf16 ? kAvx512Bf16 : kAvx512;
   }
 #endif
   (void)isa, (void)use_bf16;
-  return kAttentionScalar;
+  return kScalar;
 }
 
 }  // namespace nibble::cpu

@@ -116,7 +116,7 @@ class ManyRows {
   void pack_query(size_t row) {
     const float* query = task_.queries + row / task_.heads * task_.query_stride + row % task_.heads * layout_.key_dim;
     E* out = queries_ + row / V::kRows * V::kRows * depth_ + row % V::kRows;
-    for (size_t k = 0; k < depth_; ++k) out[k * V::kRows] = element(query, k, layout_.key_dim, task_.scale, E{});
+    for (size_t k = 0; k < depth_; ++k) out[k * V::kRows] = element(query, k, layout_.key_dim, task_.scale * kLog2E, E{});
   }
 
   void attend_block(const std::byte* block, size_t first) {

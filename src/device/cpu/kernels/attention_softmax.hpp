@@ -8,9 +8,9 @@ namespace nibble::cpu {
 namespace {
 
 constexpr float kLowest = -3.402823466e+38f;
-/// How far scores may exceed the maximum that probabilities are relative to before it is raised: exp(8) costs no precision, and so most blocks need
-/// neither the greatest score nor a rescaled sum.
-constexpr float kSlack = 8;
+/// How far scores may exceed the maximum that probabilities are relative to before it is raised: a factor of 2^12 costs no precision, and so most
+/// blocks need neither the greatest score nor rescaled sums.
+constexpr float kSlack = 12;
 
 /// Tokens [begin, end) of a block.
 struct Seen {
@@ -37,7 +37,7 @@ inline Seen seen_by_any(const AttentionTask& task, size_t first_token, size_t la
   return {seen_by(task, first_token, first).begin, seen_by(task, last_token, first).end};
 }
 
-/// The running softmax of a row: sums of probabilities, and of what else is weighted with them, all relative to exp(maximum).
+/// The running softmax of a row: sums of probabilities, and of what else is weighted with them, all relative to 2^maximum. Scores are in bits.
 struct RowSums {
   float* maximum;
   float* lanes;       ///< lane_count sums kept lane by lane
@@ -53,17 +53,17 @@ inline void shrink(float* x, size_t count, typename V::Float factor) {
 
 template <class V>
 __attribute__((noinline)) void raise_maximum(const RowSums& row, float maximum) {
-  auto factor = exp<V>(V::set(*row.maximum - maximum));
+  auto factor = V::exp2(V::set(*row.maximum - maximum));
   *row.maximum = maximum;
   shrink<V>(row.lanes, row.lane_count, factor);
   shrink<V>(row.values, row.value_lanes, factor);
 }
 
-/// tanh(x) = 1 - 2 / (exp(2 x) + 1); exp(80) is as good as infinite.
+/// tanh(x) = 1 - 2 / (e^(2x) + 1), for x in bits; 2^100 is as good as infinite.
 template <class V>
 inline typename V::Float tanh(typename V::Float x) {
   auto one = V::set(1.0f);
-  return one - V::set(2.0f) / (exp<V>(V::min(V::set(80.0f), x + x)) + one);
+  return one - V::set(2.0f) / (V::exp2(V::min(V::set(100.0f), x + x)) + one);
 }
 
 /// Softcap and ALiBi; `distance`: from the query to the first key of the block.
@@ -71,8 +71,9 @@ template <class V>
 inline void bend_scores(const AttentionTask& task, size_t head, ptrdiff_t distance, float* scores) {
   for (size_t i = 0; i < kKvBlock; i += V::kLanes) {
     auto x = V::load(scores + i);
-    if (task.softcap != 0) x = V::set(task.softcap) * tanh<V>(x / V::set(task.softcap));
-    if (task.slopes) x = V::fma(V::set(task.slopes[head]), V::lane_numbers() + V::set(static_cast<float>(distance + static_cast<ptrdiff_t>(i))), x);
+    if (task.softcap != 0) x = V::set(task.softcap * kLog2E) * tanh<V>(x / V::set(task.softcap));
+    auto steps = V::lane_numbers() + V::set(static_cast<float>(distance + static_cast<ptrdiff_t>(i)));
+    if (task.slopes) x = V::fma(V::set(task.slopes[head] * kLog2E), steps, x);
     V::store(scores + i, x);
   }
 }
@@ -84,6 +85,16 @@ inline typename V::Float only_seen(typename V::Float x, size_t first_lane, const
   return V::between(lanes, static_cast<float>(seen.begin), static_cast<float>(seen.end), x, V::set(other));
 }
 
+/// Probabilities to be rounded to bf16 need not be precise.
+template <class V>
+inline typename V::Float exp2_for(const float*, typename V::Float x) {
+  return V::exp2(x);
+}
+template <class V>
+inline typename V::Float exp2_for(const Pair*, typename V::Float x) {
+  return V::exp2_rough(x);
+}
+
 template <class V>
 inline void store_probabilities(float* out, const typename V::Float* p) {
   for (size_t i = 0; i < kKvBlock / V::kLanes; ++i) V::store(out + i * V::kLanes, p[i]);
@@ -93,7 +104,7 @@ inline void store_probabilities(Pair* out, const typename V::Float* p) {
   V::store_pairs(out, p[0], p[1]);
 }
 
-/// Turns a row's scores of a block into exp(score - maximum), and adds them up in the first lanes of the row.
+/// Turns a row's scores of a block into 2^(score - maximum), and adds them up in the first lanes of the row.
 template <class V, class P>
 inline void softmax_row(const float* scores, const Seen& seen, const RowSums& row, P* probabilities) {
   constexpr size_t kVectors = kKvBlock / V::kLanes;
@@ -107,7 +118,7 @@ inline void softmax_row(const float* scores, const Seen& seen, const RowSums& ro
   auto maximum = V::set(*row.maximum);
   auto sum = V::load(row.lanes);
   for (auto& p : x) {
-    p = exp<V>(p - maximum);
+    p = exp2_for<V>(probabilities, p - maximum);
     sum = sum + p;
   }
   V::store(row.lanes, sum);

@@ -2,8 +2,9 @@
 
 // Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so that
 // each file has its own copy compiled for its processor. V has
-//   Float, Int; kLanes floats to a vector; a register tile of at most kRows rows by kColumns vectors
+//   Float, Int; kLanes floats to a vector; register tiles of at most kRows rows (kFewTile of few) by kColumns vectors
 //   load of float, Half, Brain (to Float), Codes and Pair (to Int); spread, of one float or Pair to all lanes; dot(sum, a, b)
+//   exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to 1e-4
 //   and arithmetic. max(a, b) is b where one is NaN.
 
 #include <cstddef>
@@ -91,20 +92,13 @@ inline void multiply(const A* a, const B* b, size_t b_stride, size_t depth, Next
     for (size_t n = 0; n < N; ++n) finish(r, n, sums[r][n]);
 }
 
-/// e^x to 1 in the last place; 0 below the normal floats, NaN for NaN. Cody and Waite's reduction to |r| <= ln(2) / 2, then Taylor's series made
-/// minimax (Cephes expf).
-template <class V>
-inline typename V::Float exp(typename V::Float x) {
-  auto n = V::round(x * V::set(1.44269504088896341f));
-  auto r = V::fma(n, V::set(-0.693359375f), x);
-  r = V::fma(n, V::set(2.12194440e-4f), r);
-  auto p = V::fma(V::set(1.9875691500e-4f), r, V::set(1.3981999507e-3f));
-  p = V::fma(p, r, V::set(8.3334519073e-3f));
-  p = V::fma(p, r, V::set(4.1665795894e-2f));
-  p = V::fma(p, r, V::set(1.6666665459e-1f));
-  p = V::fma(p, r, V::set(5.0000001201e-1f));
-  p = V::fma(p, r * r, r) + V::set(1.0f);
-  return V::times_power_of_2(p, n, x);
+/// Horner's scheme, coefficients from the constant one up.
+template <class V, size_t kCount>
+inline typename V::Float polynomial(const float (&c)[kCount], typename V::Float x) {
+  auto sum = V::set(c[kCount - 1]);
+#pragma GCC unroll 8
+  for (size_t i = kCount - 1; i-- > 0;) sum = V::fma(sum, x, V::set(c[i]));
+  return sum;
 }
 
 /// Where the scratch memory of a task is handed out, 64-byte aligned.

@@ -14,7 +14,10 @@ struct Avx512 {
   using Floats = __m512;
   using Ints = __m512i;
   using Levels = __m512;
+  static constexpr size_t kLanes = 16;
   // 24 sums, 2 vectors of weights and the activation in 32 registers.
+  /// Rows up to which decoding in registers beats decoding into a block that the rows share.
+  static constexpr size_t kFewRows = 8;
   static constexpr size_t kTileRows = 12, kTilePanels = 2, kFewPanels = 4;
 
   static Floats zero() { return _mm512_setzero_ps(); }

@@ -6,17 +6,26 @@
 namespace nibble::cpu {
 namespace {
 
+using MultiplyFew = void (*)(const PackedMatrix&, const float*, size_t, const GemmOutput&, Range, size_t);
+
+/// The kernel for `rows` rows: few_rows<Simd, type, rows>.
+template <class Simd, CodeType type, size_t candidate = Simd::kFewRows>
+MultiplyFew few_of(size_t rows) {
+  if constexpr (candidate == 1) {
+    return few_rows<Simd, type, 1>;
+  } else {
+    return rows == candidate ? few_rows<Simd, type, candidate> : few_of<Simd, type, candidate - 1>(rows);
+  }
+}
+
 template <class Simd, CodeType type>
 void multiply(const PackedMatrix& w, const float* x, size_t x_stride, const GemmOutput& out, Range panels, Range rows) {
-  size_t count = rows.end - rows.begin;
-  if (count > kFewRows || !groups_are_whole_vectors<Simd, type>(w)) return many_rows<Simd, type>(w, x, x_stride, out, panels, rows);
-  switch (count) {
-    case 1: return few_rows<Simd, type, 1>(w, x, x_stride, out, panels, rows.begin);
-    case 2: return few_rows<Simd, type, 2>(w, x, x_stride, out, panels, rows.begin);
-    case 3: return few_rows<Simd, type, 3>(w, x, x_stride, out, panels, rows.begin);
-    case 4: return few_rows<Simd, type, 4>(w, x, x_stride, out, panels, rows.begin);
-    default: return;
-  }
+  const size_t count = rows.end - rows.begin;
+  if (count == 0) return;
+  if (count <= Simd::kFewRows && groups_are_whole_vectors<Simd, type>(w))
+    few_of<Simd, type>(count)(w, x, x_stride, out, panels, rows.begin);
+  else
+    many_rows<Simd, type>(w, x, x_stride, out, panels, rows);
 }
 
 }  // namespace

@@ -38,39 +38,44 @@ struct Tile {
 
 template <class Simd, size_t rows, size_t panels>
 struct TileSums {
-  typename Simd::Floats at[rows][panels];
+  static constexpr size_t kVectors = panels * kParts<Simd>;
+  typename Simd::Floats at[rows][kVectors];
+
+  /// Where vector v of lanes lies when panels are `stride` apart.
+  static constexpr size_t place(size_t v, size_t stride) { return v / kParts<Simd> * stride + v % kParts<Simd> * Simd::kLanes; }
+  static constexpr size_t place_of_sum(size_t row, size_t v) { return at_sum(row, 0) + place(v, at_sum(0, 1)); }
 
   [[gnu::always_inline]] void load(const Tile& tile) {
 #pragma GCC unroll 16
     for (size_t m = 0; m < rows; ++m)
 #pragma GCC unroll 16
-      for (size_t p = 0; p < panels; ++p) at[m][p] = tile.starts ? Simd::zero() : Simd::load(tile.group + at_sum(m, p));
+      for (size_t v = 0; v < kVectors; ++v) at[m][v] = tile.starts ? Simd::zero() : Simd::load(tile.group + place_of_sum(m, v));
   }
   [[gnu::always_inline]] void add_column(const float* weights, size_t panel_stride, const float* x) {
-    typename Simd::Floats v[panels];
+    typename Simd::Floats column[kVectors];
 #pragma GCC unroll 16
-    for (size_t p = 0; p < panels; ++p) v[p] = Simd::load(weights + p * panel_stride);
+    for (size_t v = 0; v < kVectors; ++v) column[v] = Simd::load(weights + place(v, panel_stride));
 #pragma GCC unroll 16
     for (size_t m = 0; m < rows; ++m) {
       auto value = Simd::broadcast(x[m * kCopyStride]);
 #pragma GCC unroll 16
-      for (size_t p = 0; p < panels; ++p) at[m][p] = Simd::multiply_add(value, v[p], at[m][p]);
+      for (size_t v = 0; v < kVectors; ++v) at[m][v] = Simd::multiply_add(value, column[v], at[m][v]);
     }
   }
   [[gnu::always_inline]] void store(const Tile& tile) const {
 #pragma GCC unroll 16
     for (size_t m = 0; m < rows; ++m)
 #pragma GCC unroll 16
-      for (size_t p = 0; p < panels; ++p) Simd::store(tile.group + at_sum(m, p), at[m][p]);
+      for (size_t v = 0; v < kVectors; ++v) Simd::store(tile.group + place_of_sum(m, v), at[m][v]);
   }
   [[gnu::always_inline]] void add_scaled(const Tile& tile) const {
 #pragma GCC unroll 16
-    for (size_t p = 0; p < panels; ++p) {
-      auto scale = Simd::load(tile.scales[p]);
+    for (size_t v = 0; v < kVectors; ++v) {
+      auto scale = Simd::load(tile.scales[0] + place(v, kPanelRows));
 #pragma GCC unroll 16
       for (size_t m = 0; m < rows; ++m) {
-        float* y = tile.total + at_sum(m, p);
-        Simd::store(y, Simd::multiply_add(at[m][p], scale, Simd::load(y)));
+        float* y = tile.total + place_of_sum(m, v);
+        Simd::store(y, Simd::multiply_add(at[m][v], scale, Simd::load(y)));
       }
     }
   }
@@ -106,14 +111,15 @@ void decode_groups(const PackedMatrix& w, size_t panel, size_t begin, size_t end
   size_t columns = w.padded_columns(), group = columns_per_group(w), groups = (columns + group - 1) / group;
   const std::byte* codes = w.codes + panel * w.panel_bytes() + begin / Code::kColumns * Code::kBytes;
   for (size_t k = begin; k < end;) {
-    typename Code::Group constants;
-    constants.load(w, (panel * groups + k / group) * kPanelRows);
-    for (size_t stop = minimum(end, (k / group + 1) * group); k < stop; k += Code::kColumns, codes += Code::kBytes) {
-      typename Simd::Floats weights[Code::kColumns];
-      Code::decode(codes, constants, weights);
-#pragma GCC unroll 16
-      for (size_t c = 0; c < Code::kColumns; ++c, out += kPanelRows) Simd::store(out, weights[c]);
-    }
+    typename Code::Group constants[kParts<Simd>];
+    for (size_t part = 0; part < kParts<Simd>; ++part)
+      constants[part].load(w, (panel * groups + k / group) * kPanelRows + part * Simd::kLanes);
+    for (size_t stop = minimum(end, (k / group + 1) * group); k < stop;
+         k += Code::kColumns, codes += Code::kBytes, out += Code::kColumns * kPanelRows)
+#pragma GCC unroll 2
+      for (size_t part = 0; part < kParts<Simd>; ++part)
+        Code::decode(codes + part * Code::kPartBytes, constants[part],
+                     [&](size_t c, typename Simd::Floats weights) { Simd::store(out + c * kPanelRows + part * Simd::kLanes, weights); });
   }
 }
 
@@ -126,10 +132,11 @@ void decode_columns(const PackedMatrix& w, size_t panel, size_t begin, size_t en
   plain.zero_point = 0;
   decode_groups<Simd, type>(plain, panel, begin, end, out);
   if (type != CodeType::u4 && type != CodeType::u8) return;
-  for (size_t k = begin; k < end; ++k, out += kPanelRows) {
-    auto zero = zero_points<Simd>(w, (panel * w.groups() + k / w.group_size) * kPanelRows);
-    Simd::store(out, Simd::subtract(Simd::load(out), zero));
-  }
+  for (size_t k = begin; k < end; ++k)
+    for (size_t lane = 0; lane < kPanelRows; lane += Simd::kLanes, out += Simd::kLanes) {
+      auto zero = zero_points<Simd>(w, (panel * w.groups() + k / w.group_size) * kPanelRows + lane);
+      Simd::store(out, Simd::subtract(Simd::load(out), zero));
+    }
 }
 
 template <class Simd, CodeType type>
@@ -191,13 +198,17 @@ class RowBlock {
       size_t g = k / group_, group_end = minimum((g + 1) * group_, w_.padded_columns()), stop = minimum(end_, group_end);
       alignas(64) float scales[kDecodedPanels][kPanelRows];
       if (stop == group_end)
-        for (size_t p = 0; p < panels; ++p)
-          Simd::store(scales[p], load_scales<Simd>(w_, ((first_panel_ + panel + p) * groups_ + g) * kPanelRows));
+        for (size_t p = 0; p < panels; ++p) copy_scales(first_panel_ + panel + p, g, scales[p]);
       size_t offset = k - begin_;
       multiply_tile({weights + offset * kPanelRows, panel_stride_, copy_ + row * kCopyStride + offset, stop - k, k == g * group_,
                      stop == group_end, sums_.group + at_sum(row, panel), sums_.total + at_sum(row, panel), scales});
       k = stop;
     }
+  }
+
+  void copy_scales(size_t panel, size_t g, float* to) const {
+    for (size_t lane = 0; lane < kPanelRows; lane += Simd::kLanes)
+      Simd::store(to + lane, load_scales<Simd>(w_, (panel * groups_ + g) * kPanelRows + lane));
   }
 
   const PackedMatrix& w_;

@@ -1,7 +1,7 @@
 #include "device/cpu/kernels/quantized_gemm_256.hpp"
 
-// VPMADDUBSW multiplies unsigned weights with signed activations and adds pairs in 16 bits. With 4-bit weights a pair is 2 * 15 * 127 at most,
-// so that the 8 pairs of a chunk fit in 16 bits too. 8-bit codes are taken as two of 4 bits.
+// VPMADDUBSW multiplies unsigned weights with signed activations and adds pairs in 16 bits. With 4-bit weights a pair is 2 * 15 * 127 at
+// most, so that the 8 pairs of a chunk fit in 16 bits too. 8-bit codes are taken as two of 4 bits.
 
 namespace nibble::cpu {
 namespace {
@@ -129,11 +129,17 @@ struct DotU8 {
   }
 };
 
+// Of 16 registers, 4 rows by the 2 halves of a panel take 8 for the sums (8-bit codes: 2 rows, as each half of a code has its own), and 2
+// or 4 are for weights; the sums of groups are mostly in memory, which costs a load and a store for 8 products. Other tiles (3 x 2, 5 x 2,
+// 2 x 4, 3 x 4 and for 8-bit codes 3 x 2) are no faster.
+using FewU4 = Few<DotU4, 4>;
+using FewU8 = Few<DotU8<false>, 2>;
+using ManyU4 = Many<DotUnpackedU4, 1, 4, true>;
+using ManyU8 = Many<DotU8<true>, 1, 2, true>;
+
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x4_avx2", quantize<Ops>,
-                                                   multiply<Ops, Few<DotU4, 4>, Many<DotUnpackedU4, 1, 3, true>>};
-constinit const QuantizedGemm kQuantizedGemmU8Avx2{"gemm_q8_u8_16x2_avx2", quantize<Ops>,
-                                                   multiply<Ops, Few<DotU8<false>, 2>, Many<DotU8<true>, 1, 2, true>>};
+constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x4_avx2", quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
+constinit const QuantizedGemm kQuantizedGemmU8Avx2{"gemm_q8_u8_16x2_avx2", quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
 
 }  // namespace nibble::cpu

@@ -32,7 +32,8 @@ struct Ops {
     if (type == ScaleType::f32) return _mm512_loadu_ps(p);
     if (type == ScaleType::f16) return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_set1_ps(1);
-  }  static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
+  }
+  static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
   static Int low_nibbles(Int v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
   static Int high_nibbles(Int v) { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15)); }
   static Int dot(Int sum, Int weights, Int x) { return _mm512_dpbusd_epi32(sum, weights, x); }
@@ -58,11 +59,16 @@ struct Ops {
   }
 };
 
+// 8 x 1 or 4 x 3 sums, and as many of the groups, of 32 registers: the latency of VPDPBUSD (4-5 cycles) times its throughput (2 a cycle at
+// most) asks for 10 at least, and 4 x 3 takes the fewest loads, 7 for 12 products.
+using FewU4 = Few<DotU4<Ops>, 8>;
+using FewU8 = Few<DotU8<Ops>, 8>;
+using ManyU4 = Many<DotU8<Ops>, 3, 4, true>;
+using ManyU8 = Many<DotU8<Ops>, 3, 4, false>;
+
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Avx512vnni{"gemm_q8_u4_48x4_avx512vnni", quantize<Ops>,
-                                                         multiply<Ops, Few<DotU4<Ops>, 8>, Many<DotU8<Ops>, 3, 4, true>>};
-constinit const QuantizedGemm kQuantizedGemmU8Avx512vnni{"gemm_q8_u8_48x4_avx512vnni", quantize<Ops>,
-                                                         multiply<Ops, Few<DotU8<Ops>, 8>, Many<DotU8<Ops>, 3, 4, false>>};
+constinit const QuantizedGemm kQuantizedGemmU4Avx512vnni{"gemm_q8_u4_48x4_avx512vnni", quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
+constinit const QuantizedGemm kQuantizedGemmU8Avx512vnni{"gemm_q8_u8_48x4_avx512vnni", quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
 
 }  // namespace nibble::cpu

@@ -10,11 +10,11 @@ namespace nibble::cpu {
 /// Activations quantized to 8 bits: x = code * scale, a scale for every chunk of 32 columns. Codes beyond the columns are 0.
 struct QuantizedRows {
   size_t rows = 0;
-  size_t stride = 0;                ///< bytes from row to row of codes; at least the padded columns, a multiple of 64
-  size_t chunks = 0;                ///< per row, in scales and sums
-  const int8_t* codes = nullptr;    ///< [rows][stride], -127 .. 127
-  const float* scales = nullptr;    ///< [rows][chunks]
-  const int32_t* sums = nullptr;    ///< [rows][chunks]: sum of the chunk's codes
+  size_t stride = 0;              ///< bytes from row to row of codes; at least the padded columns, a multiple of 64
+  size_t chunks = 0;              ///< per row, in scales and sums
+  const int8_t* codes = nullptr;  ///< [rows][stride], -127 .. 127
+  const float* scales = nullptr;  ///< [rows][chunks]
+  const int32_t* sums = nullptr;  ///< [rows][chunks]: sum of the chunk's codes
 };
 
 /// Products of quantized activations with u4 and u8 weights whose groups are whole chunks. Every kernel of every instruction set gives the
@@ -26,11 +26,13 @@ struct QuantizedRows {
 /// so a row's result does not depend on the other rows, on the number of threads or on the processor.
 struct QuantizedGemm {
   std::string_view name;  ///< types, tile and instruction set: "gemm_q8_u4_32x6_avx512vnni"
-  /// Quantizes a row of x (`columns` floats) with one scale = max|x| / 127 for every `group` columns (a multiple of 32); code = x / scale rounded to
-  /// nearest even. Writes padded columns of codes and the chunks' scales and sums. A group with NaN or infinity gets the scale NaN.
+  /// Quantizes a row of x (`columns` floats) with one scale = max|x| / 127 for every `group` columns (a multiple of 32);
+  /// code = x * (127 / max|x|) rounded to nearest even. Writes padded columns of codes and the chunks' scales and sums. A group whose
+  /// max|x| is below 2^-119 (its scale would be subnormal) gets scale and codes 0, one with NaN or infinity the scale NaN and codes 0.
   void (*quantize)(const float* x, size_t columns, size_t group, int8_t* codes, float* scales, int32_t* sums);
   /// Rows `rows` of x times panels `panels` of w, into out (indexed by the same rows; columns by weight row). Any number of rows; few
-  /// and many have loops of their own.
+  /// and many have loops of their own. w.zero_point fits in 16 bits. Scratch of up to 100 KB on the stack. Weights a little beyond the
+  /// panels are asked for ahead of time, which is the fastest where the next call goes on from there.
   void (*multiply)(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows);
 };
 

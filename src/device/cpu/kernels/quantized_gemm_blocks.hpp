@@ -14,16 +14,17 @@
 namespace nibble::cpu {
 namespace {
 
-/// Columns / 32 that all rows of a block are multiplied with before the next: 2 panels of 512 columns are 16 KB of 8-bit codes, half of L1.
+/// Columns / 32 that all rows of a block are multiplied with before the next: 3 panels of 512 columns are 24 KB of 8-bit codes, which stay
+/// in L1.
 constexpr size_t kBlockChunks = 16;
 /// Rows that share an unpacked block of weights: 96 rows of 5632 activations are 540 KB, about what L2 may hold.
 constexpr size_t kBlockRows = 96;
 
-// The members of PackedMatrix are inline functions that other files share.
-inline size_t chunks_of(const PackedMatrix& w) { return (w.columns + kChunk - 1) / kChunk; }
 /// Bytes ahead that few rows ask for weights: the processor's own prefetching stops at the end of a page.
 constexpr size_t kPrefetchBytes = 4096;
 
+// The members of PackedMatrix are inline functions that other files share.
+inline size_t chunks_of(const PackedMatrix& w) { return (w.columns + kChunk - 1) / kChunk; }
 inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /// A product of some rows with V vectors of weight rows over some chunks: whole groups, or a part of one.
@@ -138,76 +139,101 @@ void multiply_sums(const int32_t* sums, size_t count, int zero_point, int32_t* o
   for (; i < count; ++i) out[i] = sums[i] * -zero_point;
 }
 
-/// Sets what depends on the panels and the first chunk.
-template <class Ops, class Dot, size_t V>
-void place_weights(Tile<V>& tile, const PackedMatrix& w, size_t panel, size_t chunk, const uint8_t* unpacked) {
-  constexpr size_t kVectors = kPanelRows / Ops::kLanes;
-  const size_t chunks = chunks_of(w), groups = (chunks + tile.group_chunks - 1) / tile.group_chunks, scale_bytes = w.scale_type == ScaleType::f32 ? 4 : 2;
-  const uint8_t* codes = reinterpret_cast<const uint8_t*>(w.codes);
-  for (size_t v = 0; v < V; ++v) {
-    const size_t p = panel + v / kVectors, lane = v % kVectors * Ops::kLanes;
-    const size_t values = (p * groups + chunk / tile.group_chunks) * kPanelRows + lane;
-    tile.codes[v] = unpacked ? unpacked + v / kVectors * kBlockChunks * Dot::kChunkBytes + lane * 4
-                             : codes + (p * chunks + chunk) * Dot::kChunkBytes + lane * 4;
-    tile.scales[v] = w.scales + values * scale_bytes;
-    tile.zero_points[v] = w.zero_points ? w.zero_points + values : nullptr;
-  }
-}
-
-/// Part i of n of `bytes` of each of the panels.
-inline void prefetch_part(const std::byte* panel, size_t panels, size_t panel_bytes, size_t bytes, size_t i, size_t n) {
-  const size_t from = bytes * i / n / 64 * 64, to = bytes * (i + 1) / n / 64 * 64;
-  for (size_t p = 0; p < panels; ++p) prefetch(panel + p * panel_bytes + from, to - from);
-}
-
-/// Rows `rows` (at most kBlockRows) times P panels, in tiles of at most Shape::kRows rows.
+/// The product of rows (at most Shape::kMostRows) with P panels, block of columns by block of columns, in tiles of at most Shape::kRows
+/// rows.
 template <class Ops, class Shape, size_t P>
-void multiply_panels(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, size_t panel, Range rows) {
-  using Dot = typename Shape::Dot;
-  constexpr size_t V = P * kPanelRows / Ops::kLanes, kWidth = P * kPanelRows;
-  alignas(64) uint8_t unpacked[Shape::kUnpacks ? P * kBlockChunks * Dot::kChunkBytes : 1];
-  alignas(64) int32_t sums[Shape::kMostRows * Shape::kMostChunks];
-  alignas(64) float y[Shape::kMostRows * kWidth], t[Shape::kMostRows * kWidth];
-  const size_t count = rows.end - rows.begin, tiles = (count + Shape::kRows - 1) / Shape::kRows;
-  const size_t chunks = chunks_of(w), packed_bytes = kChunk * kPanelRows * (w.code_type == CodeType::u4 ? 4 : 8) / 8;
-  const size_t limit = tiles == 1 ? Shape::kMostChunks : kBlockChunks;
-  memset(y, 0, count * kWidth * sizeof(float));
-  Tile<V> tile;
-  tile.group_chunks = w.group_size / kChunk, tile.x_stride = x.stride, tile.x_chunks = x.chunks;
-  tile.sums_stride = w.zero_points ? x.chunks : limit;
-  for (size_t begin = 0, end; begin < chunks; begin = end) {
-    end = block_end(begin, tile.group_chunks, chunks, limit);
-    tile.chunks = end - begin;
-    tile.continues = begin % tile.group_chunks != 0, tile.unfinished = end % tile.group_chunks != 0 && end != chunks;
-    if constexpr (Shape::kUnpacks)
-      for (size_t p = 0; p < P; ++p)
-        Dot::unpack(w.codes + ((panel + p) * chunks + begin) * packed_bytes, end - begin,
-                    unpacked + p * kBlockChunks * Dot::kChunkBytes);
-    if (!w.zero_points)
-      for (size_t m = 0; m < count; ++m)
-        multiply_sums<Ops>(x.sums + (rows.begin + m) * x.chunks + begin, end - begin, w.zero_point, sums + m * limit);
-    place_weights<Ops, Dot>(tile, w, panel, begin, Shape::kUnpacks ? unpacked : nullptr);
-    const size_t next = end == chunks ? (panel + P) * chunks : panel * chunks + end;
-    for (size_t i = 0; i < tiles; ++i) {
-      if constexpr (!Shape::kStreams) prefetch_part(w.codes + next * packed_bytes, P, chunks * packed_bytes, (end - begin) * packed_bytes, i, tiles);
-      const size_t from = count * i / tiles, to = count * (i + 1) / tiles, m = rows.begin + from;
-      tile.x = x.codes + m * x.stride + begin * kChunk;
-      tile.x_scales = x.scales + m * x.chunks + begin, tile.x_sums = w.zero_points ? x.sums + m * x.chunks + begin : sums + from * limit;
-      tile.y = y + from * kWidth, tile.t = t + from * kWidth;
-      run_rows<Ops, Shape, V, Shape::kRows>(tile, w, to - from);
-      if (end == chunks) finish<Ops>(tile.y, kWidth, out, w.rows, {m, rows.begin + to}, panel * kPanelRows);
+class PanelProduct {
+ public:
+  PanelProduct(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, size_t panel, Range rows)
+      : w_(w), x_(x), out_(out), panel_(panel), rows_(rows), count_(rows.end - rows.begin) {
+    memset(y_, 0, count_ * kWidth * sizeof(float));
+    tile_.group_chunks = w.group_size / kChunk, tile_.x_stride = x.stride, tile_.x_chunks = x.chunks;
+    tile_.sums_stride = w.zero_points ? x.chunks : limit_;
+  }
+
+  void run() {
+    for (size_t begin = 0; begin < chunks_; begin += tile_.chunks) {
+      const size_t end = block_end(begin, tile_.group_chunks, chunks_, limit_);
+      tile_.chunks = end - begin;
+      tile_.continues = begin % tile_.group_chunks != 0, tile_.unfinished = end % tile_.group_chunks != 0 && end != chunks_;
+      place_weights(begin);
+      if (!w_.zero_points)
+        for (size_t m = 0; m < count_; ++m)
+          multiply_sums<Ops>(x_.sums + (rows_.begin + m) * x_.chunks + begin, tile_.chunks, w_.zero_point, sums_ + m * limit_);
+      for (size_t i = 0; i < tiles_; ++i) run_rows_of(i, begin);
     }
   }
+
+ private:
+  using Dot = typename Shape::Dot;
+  static constexpr size_t kWidth = P * kPanelRows, V = kWidth / Ops::kLanes, kVectors = kPanelRows / Ops::kLanes;
+
+  const std::byte* packed(size_t panel, size_t chunk) const { return w_.codes + (panel * chunks_ + chunk) * packed_bytes_; }
+
+  void place_weights(size_t begin) {
+    const size_t groups = (chunks_ + tile_.group_chunks - 1) / tile_.group_chunks, scale_bytes = w_.scale_type == ScaleType::f32 ? 4 : 2;
+    for (size_t p = 0; p < P; ++p) {
+      const uint8_t* codes = reinterpret_cast<const uint8_t*>(packed(panel_ + p, begin));
+      if constexpr (Shape::kUnpacks) {
+        Dot::unpack(packed(panel_ + p, begin), tile_.chunks, unpacked_[p]);
+        codes = unpacked_[p];
+      }
+      for (size_t i = 0; i < kVectors; ++i) {
+        const size_t v = p * kVectors + i, lane = i * Ops::kLanes;
+        const size_t values = ((panel_ + p) * groups + begin / tile_.group_chunks) * kPanelRows + lane;
+        tile_.codes[v] = codes + lane * 4;
+        tile_.scales[v] = w_.scales + values * scale_bytes;
+        tile_.zero_points[v] = w_.zero_points ? w_.zero_points + values : nullptr;
+      }
+    }
+  }
+
+  /// Asks for part i of the weights of the next block, which follow or are those of the next panels.
+  void prefetch_part(size_t i, size_t begin) const {
+    const size_t end = begin + tile_.chunks, bytes = tile_.chunks * packed_bytes_;
+    const size_t from = bytes * i / tiles_ / 64 * 64, to = bytes * (i + 1) / tiles_ / 64 * 64;
+    for (size_t p = 0; p < P; ++p) prefetch((end < chunks_ ? packed(panel_ + p, end) : packed(panel_ + P + p, 0)) + from, to - from);
+  }
+
+  void run_rows_of(size_t i, size_t begin) {
+    if constexpr (!Shape::kStreams) prefetch_part(i, begin);
+    const size_t from = count_ * i / tiles_, to = count_ * (i + 1) / tiles_, m = rows_.begin + from;
+    tile_.x = x_.codes + m * x_.stride + begin * kChunk;
+    tile_.x_scales = x_.scales + m * x_.chunks + begin;
+    tile_.x_sums = w_.zero_points ? x_.sums + m * x_.chunks + begin : sums_ + from * limit_;
+    tile_.y = y_ + from * kWidth, tile_.t = t_ + from * kWidth;
+    run_rows<Ops, Shape, V, Shape::kRows>(tile_, w_, to - from);
+    if (begin + tile_.chunks == chunks_) finish<Ops>(tile_.y, kWidth, out_, w_.rows, {m, rows_.begin + to}, panel_ * kPanelRows);
+  }
+
+  const PackedMatrix& w_;
+  const QuantizedRows& x_;
+  const GemmOutput& out_;
+  const size_t panel_;
+  const Range rows_;
+  const size_t count_, tiles_ = (count_ + Shape::kRows - 1) / Shape::kRows;
+  const size_t chunks_ = chunks_of(w_), packed_bytes_ = kChunk * kPanelRows / (w_.code_type == CodeType::u4 ? 2 : 1);
+  const size_t limit_ = tiles_ == 1 ? Shape::kMostChunks : kBlockChunks;  ///< chunks in a block
+  Tile<V> tile_;
+  alignas(64) uint8_t unpacked_[P][Shape::kUnpacks ? kBlockChunks * Dot::kChunkBytes : 1];
+  alignas(64) int32_t sums_[Shape::kMostRows * Shape::kMostChunks];
+  alignas(64) float y_[Shape::kMostRows * kWidth], t_[Shape::kMostRows * kWidth];
+};
+
+/// As many tiles of P panels as there are, the rest in smaller ones.
+template <class Ops, class Shape, size_t P>
+void multiply_panels(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows) {
+  for (; panels.begin + P <= panels.end; panels.begin += P) PanelProduct<Ops, Shape, P>(w, x, out, panels.begin, rows).run();
+  if constexpr (P > 1) multiply_panels<Ops, Shape, P - 1>(w, x, out, panels, rows);
 }
 
+/// In blocks of rows that are about equal and end with a full tile.
 template <class Ops, class Shape>
-void multiply_shape(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows) {
-  for (size_t m = rows.begin; m < rows.end; m += Shape::kMostRows) {
-    const Range block{m, smaller(m + Shape::kMostRows, rows.end)};
-    size_t panel = panels.begin;
-    for (; panel + Shape::kPanels <= panels.end; panel += Shape::kPanels) multiply_panels<Ops, Shape, Shape::kPanels>(w, x, out, panel, block);
-    for (; panel < panels.end; ++panel) multiply_panels<Ops, Shape, 1>(w, x, out, panel, block);
-  }
+void multiply_rows(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows) {
+  const size_t count = rows.end - rows.begin, blocks = (count + Shape::kMostRows - 1) / Shape::kMostRows;
+  const size_t step = count == 0 ? 1 : (count + blocks * Shape::kRows - 1) / (blocks * Shape::kRows) * Shape::kRows;
+  for (size_t m = rows.begin; m < rows.end; m += step)
+    multiply_panels<Ops, Shape, Shape::kPanels>(w, x, out, panels, {m, smaller(m + step, rows.end)});
 }
 
 /// At most kMostRows rows, in tiles of one panel and at most R rows; reads the weights as they are packed.
@@ -228,8 +254,8 @@ struct Many {
 
 template <class Ops, class Few, class Many>
 void multiply(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows) {
-  if (rows.end - rows.begin <= Few::kMostRows) return multiply_shape<Ops, Few>(w, x, out, panels, rows);
-  multiply_shape<Ops, Many>(w, x, out, panels, rows);
+  if (rows.end - rows.begin <= Few::kMostRows) return multiply_rows<Ops, Few>(w, x, out, panels, rows);
+  multiply_rows<Ops, Many>(w, x, out, panels, rows);
 }
 
 }  // namespace
