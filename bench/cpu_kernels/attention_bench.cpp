@@ -12,7 +12,8 @@
 #include "nibble/context.hpp"
 #include "nibble/system.hpp"
 
-// One head of keys with its query heads, on one thread: prompts as tiles of the engine's size, decoding over blocks that were not read lately.
+// One head of keys with its query heads, on one thread: prompts as tiles of the engine's size, decoding over blocks that were not read
+// lately.
 
 namespace {
 
@@ -55,8 +56,11 @@ struct Aligned {
 /// Blocks of one head, one behind the other, and everything a task needs.
 struct Bed {
   Bed(const Shape& shape, KvPrecision precision, size_t block_count, size_t rows)
-      : layout(kv_layout(precision, shape.dim, shape.dim)), memory(block_count * layout.bytes), scratch(attention_scratch_bytes(layout, rows)),
-        queries(random_floats(rows * shape.dim)), results(rows * (layout.value_lanes + 2)) {
+      : layout(kv_layout(precision, shape.dim, shape.dim)),
+        memory(block_count * layout.bytes),
+        scratch(attention_scratch_bytes(layout, rows)),
+        queries(random_floats(rows * shape.dim)),
+        results(rows * (layout.value_lanes + 2)) {
     auto numbers = random_floats(shape.dim * 64);
     for (size_t t = 0; t < kKvBlock; ++t) kv_write(layout, memory.data(), t, &numbers[t * shape.dim], &numbers[(t + 32) * shape.dim]);
     for (size_t b = 0; b < block_count; ++b) {
@@ -92,7 +96,8 @@ void prefill(benchmark::State& state, Isa isa, bool bf16, KvPrecision precision,
       bed.task.key_end = token + bed.task.tokens;
       kernels.many(bed.task);
       // Products that causality asks for, not those that the tiles compute.
-      operations += 4.0 * static_cast<double>(shape.dim * bed.task.heads * bed.task.tokens) * (static_cast<double>(token) + static_cast<double>(bed.task.tokens + 1) / 2);
+      operations += 4.0 * static_cast<double>(shape.dim * bed.task.heads * bed.task.tokens) *
+                    (static_cast<double>(token) + static_cast<double>(bed.task.tokens + 1) / 2);
     }
   state.counters["GFLOP/s"] = benchmark::Counter(operations * 1e-9, benchmark::Counter::kIsRate);
   state.counters["of_fma_%"] = benchmark::Counter(100 * operations * 1e-9 / limits().f32_gflop_s, benchmark::Counter::kIsRate);
@@ -132,14 +137,14 @@ const bool kRegistered = [] {
         for (size_t length : {512, 4096})
           for (bool bf16 : {false, true})
             if (bf16 == (isa == Isa::avx512bf16))
-              benchmark::RegisterBenchmark(("attention_prefill/" + kind + std::to_string(length)).c_str(),
-                                           [=](benchmark::State& state) { prefill(state, isa, bf16, precision, shape, length); })
-                  ->Unit(benchmark::kMillisecond);
+              benchmark::RegisterBenchmark(("attention_prefill/" + kind + std::to_string(length)).c_str(), [=](benchmark::State& state) {
+                prefill(state, isa, bf16, precision, shape, length);
+              })->Unit(benchmark::kMillisecond);
         for (size_t length : {32, 512, 4096, 32768})
           if (isa != Isa::avx512bf16)
-            benchmark::RegisterBenchmark(("attention_decode/" + kind + std::to_string(length)).c_str(),
-                                         [=](benchmark::State& state) { decode(state, isa, precision, shape, length); })
-                ->Unit(benchmark::kMicrosecond);
+            benchmark::RegisterBenchmark(("attention_decode/" + kind + std::to_string(length)).c_str(), [=](benchmark::State& state) {
+              decode(state, isa, precision, shape, length);
+            })->Unit(benchmark::kMicrosecond);
       }
     }
   }

@@ -4,76 +4,28 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <random>
 #include <string>
 #include <vector>
+
+#include "kv_keys.hpp"
 
 namespace nibble::cpu {
 namespace {
 
-constexpr KvPrecision kPrecisions[]{KvPrecision::f32, KvPrecision::f16, KvPrecision::bf16, KvPrecision::u8};
-constexpr const char* kNames[]{"f32", "f16", "bf16", "u8"};
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+using namespace kv_tests;
 
-/// Memory of exactly this size, aligned to 64 bytes.
-class Bytes {
- public:
-  explicit Bytes(size_t count) : data_(static_cast<std::byte*>(::operator new(count, std::align_val_t{64}))) { std::memset(data_.get(), 0, count); }
-  std::byte* data() const { return data_.get(); }
-
- private:
-  struct Delete {
-    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{64}); }
-  };
-  std::unique_ptr<std::byte, Delete> data_;
-};
-
-std::vector<float> random_floats(unsigned seed, size_t count, float size = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, size);
-  std::vector<float> x(count);
-  for (float& v : x) v = normal(random);
-  return x;
-}
-
-/// Blocks of one head.
-struct Keys {
-  Keys(KvPrecision precision, size_t key_dim, size_t value_dim, size_t tokens) : layout(kv_layout(precision, key_dim, value_dim)) {
-    for (size_t i = 0; i * kKvBlock < tokens; ++i) {
-      memory.emplace_back(layout.bytes);
-      blocks.push_back(memory.back().data());
-    }
-  }
-  void write(size_t token, const float* key, const float* value) { kv_write(layout, memory[token / kKvBlock].data(), token % kKvBlock, key, value); }
-  std::vector<float> key(size_t token) const {
-    std::vector<float> x(layout.key_dim);
-    kv_read_key(layout, blocks[token / kKvBlock], token % kKvBlock, x.data());
-    return x;
-  }
-  std::vector<float> value(size_t token) const {
-    std::vector<float> x(layout.value_dim);
-    kv_read_value(layout, blocks[token / kKvBlock], token % kKvBlock, x.data());
-    return x;
-  }
-  KvLayout layout;
-  std::vector<Bytes> memory;
-  std::vector<const std::byte*> blocks;
-};
-
-Keys random_keys(KvPrecision precision, size_t key_dim, size_t value_dim, size_t tokens, float size = 1) {
-  Keys keys(precision, key_dim, value_dim, tokens);
-  auto k = random_floats(1, tokens * key_dim, size), v = random_floats(2, tokens * value_dim);
-  for (size_t t = 0; t < tokens; ++t) keys.write(t, &k[t * key_dim], &v[t * value_dim]);
-  return keys;
-}
+/// Scores of queries times keys are in bits.
+constexpr float kUnitScale = 0.69314718f;
+static_assert(kUnitScale * kLog2E == 1.0f);
 
 /// A task with its memory, which is exactly as large as the contract says.
 struct Attend {
   Attend(const Keys& keys, size_t tokens, size_t heads, size_t position, std::vector<float> q)
-      : queries(std::move(q)), values(tokens * heads * keys.layout.value_lanes, kNan), maxima(tokens * heads, kNan), sums(tokens * heads, kNan),
+      : queries(std::move(q)),
+        values(tokens * heads * keys.layout.value_lanes, kNan),
+        maxima(tokens * heads, kNan),
+        sums(tokens * heads, kNan),
         scratch(attention_scratch_bytes(keys.layout, tokens * heads)) {
     task.layout = &keys.layout;
     task.blocks = keys.blocks.data();
@@ -89,7 +41,8 @@ struct Attend {
     task.sums = sums.data();
     task.scratch = scratch.data();
   }
-  Attend(const Keys& keys, size_t tokens, size_t heads, size_t position) : Attend(keys, tokens, heads, position, random_floats(3, tokens * heads * keys.layout.key_dim)) {}
+  Attend(const Keys& keys, size_t tokens, size_t heads, size_t position)
+      : Attend(keys, tokens, heads, position, random_floats(3, tokens * heads * keys.layout.key_dim)) {}
   std::vector<float> row(size_t r) const {
     std::vector<float> x(task.layout->value_dim);
     for (size_t d = 0; d < x.size(); ++d) x[d] = values[r * task.layout->value_lanes + d] / sums[r];
@@ -149,8 +102,8 @@ class AttentionKernel : public testing::TestWithParam<Variant> {
     const AttentionKernels& kernels = attention_kernels(GetParam().isa, GetParam().bf16);
     (GetParam().few ? kernels.few : kernels.many)(task);
   }
-  /// Queries and values of size up to about 4. f32 sums of some hundred numbers; u8 in `few`: 16-bit queries and weights, whose errors of 2^-16 of the
-  /// greatest add up over 256 dimensions; bf16: rounded queries, keys and weights.
+  /// Queries and values of size up to about 4. f32 sums of some hundred numbers; u8 in `few`: 16-bit queries and weights, whose errors of
+  /// 2^-16 of the greatest add up over 256 dimensions; bf16: rounded queries, keys and weights.
   double tolerance(KvPrecision precision) const {
     bool is_scalar = GetParam().isa == Isa::scalar;
     if (GetParam().few) return precision == KvPrecision::u8 && !is_scalar ? 5e-4 : 1e-5;
@@ -168,16 +121,21 @@ std::vector<Variant> variants() {
   return result;
 }
 
-std::string variant_name(const testing::TestParamInfo<Variant>& info) { return std::string(to_string(info.param.isa)) + (info.param.few ? "_few" : "_many"); }
+std::string variant_name(const testing::TestParamInfo<Variant>& info) {
+  return std::string(to_string(info.param.isa)) + (info.param.few ? "_few" : "_many");
+}
 
 INSTANTIATE_TEST_SUITE_P(All, AttentionKernel, testing::ValuesIn(variants()), variant_name);
 
 TEST_P(AttentionKernel, EveryShape) {
-  struct { size_t key_dim, value_dim, heads; } shapes[]{{16, 16, 1}, {24, 24, 2}, {64, 64, 8},  {80, 80, 3},   {96, 96, 5},  {128, 128, 4},
-                                                       {192, 128, 1}, {256, 256, 2}, {1, 1, 1}, {33, 17, 16}, {65, 31, 7}, {40, 100, 13}};
+  struct {
+    size_t key_dim, value_dim, heads;
+  } shapes[]{{16, 16, 1},   {24, 24, 2},   {64, 64, 8}, {80, 80, 3},  {96, 96, 5}, {128, 128, 4},
+             {192, 128, 1}, {256, 256, 2}, {1, 1, 1},   {33, 17, 16}, {65, 31, 7}, {40, 100, 13}};
   for (KvPrecision precision : kPrecisions)
     for (const auto& shape : shapes) {
-      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " " << shape.key_dim << "/" << shape.value_dim << " x " << shape.heads);
+      SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " " << shape.key_dim << "/" << shape.value_dim << " x "
+                                      << shape.heads);
       Keys keys = random_keys(precision, shape.key_dim, shape.value_dim, 100);
       Attend run(keys, 1, shape.heads, 99);
       attend(run.task);
@@ -224,11 +182,13 @@ TEST_P(AttentionKernel, PartsOfTheKeysAddUp) {
     attend(first.task);
     attend(second.task);
     for (size_t r = 0; r < 4; ++r) {
-      double top = std::max(double(first.maxima[r]), double(second.maxima[r])), a = std::exp2(double(first.maxima[r]) - top), b = std::exp2(double(second.maxima[r]) - top);
+      double top = std::max(double(first.maxima[r]), double(second.maxima[r])), a = std::exp2(double(first.maxima[r]) - top),
+             b = std::exp2(double(second.maxima[r]) - top);
       auto expected = expected_row(keys, Attend(keys, 1, 4, 149).task, r);
       for (size_t d = 0; d < 32; ++d)
-        EXPECT_NEAR((a * double(first.values[r * 32 + d]) + b * double(second.values[r * 32 + d])) / (a * double(first.sums[r]) + b * double(second.sums[r])), expected[d],
-                    tolerance(precision));
+        EXPECT_NEAR((a * double(first.values[r * 32 + d]) + b * double(second.values[r * 32 + d])) /
+                        (a * double(first.sums[r]) + b * double(second.sums[r])),
+                    expected[d], tolerance(precision));
     }
   }
 }
@@ -246,8 +206,6 @@ TEST_P(AttentionKernel, APartWithNothingSeenIsEmpty) {
 
 /// With one dimension and a factor of 1 the scores are known in bits, and with one-hot values the results are the probabilities.
 TEST_P(AttentionKernel, ExponentialsAreAccurate) {
-  constexpr float kScale = 0.69314718f;
-  static_assert(kScale * kLog2E == 1.0f);
   for (float step : {0x1p-9f, 0.3125f, 1.0f, 3.5f}) {  // multiples are exact in bf16
     Keys keys(KvPrecision::f32, 1, 32, 32);
     for (size_t t = 0; t < 32; ++t) {
@@ -257,7 +215,7 @@ TEST_P(AttentionKernel, ExponentialsAreAccurate) {
       keys.write(t, &key, value.data());
     }
     Attend run(keys, 1, 1, 31, {1});
-    run.task.scale = kScale;
+    run.task.scale = kUnitScale;
     attend(run.task);
     double sum = 0;
     for (size_t t = 0; t < 32; ++t) {
@@ -275,14 +233,14 @@ TEST_P(AttentionKernel, FarLowerScoresCountNothing) {
   for (size_t t = 0; t < 4; ++t) keys.write(t, &score[t], &value[t]);
   Attend run(keys, 1, 1, 3, {1});
   attend(run.task);
-  EXPECT_EQ(run.sums[0], 1.0f);
-  EXPECT_NEAR(run.values[0], 1.0f, 1e-6f);
+  EXPECT_NEAR(run.sums[0], 1.0f, 1e-4f);
+  EXPECT_NEAR(run.values[0], 1.0f, 1e-4f);
 }
 
+/// The maximum grows with every token: by little, within the slack, and by much.
 TEST_P(AttentionKernel, RisingScores) {
-  // The maximum grows with every token: by little, within the slack, and by much.
   for (KvPrecision precision : kPrecisions)
-    for (float step : {0.01f, 0.5f, 30.0f}) {
+    for (float step : {0x1p-7f, 0.5f, 32.0f}) {  // multiples are exact in bf16
       SCOPED_TRACE(testing::Message() << kNames[static_cast<int>(precision)] << " step " << step);
       Keys keys(precision, 2, 16, 100);
       auto values = random_floats(5, 1600);
@@ -291,8 +249,9 @@ TEST_P(AttentionKernel, RisingScores) {
         keys.write(t, key, &values[t * 16]);
       }
       Attend run(keys, 1, 2, 99, {1, 0, -1, 0});
+      run.task.scale = kUnitScale;
       attend(run.task);
-      expect_as_computed(keys, run, tolerance(precision) + (GetParam().few && precision == KvPrecision::u8 ? 0.1 : 0) + (GetParam().bf16 ? 10 : 0));
+      expect_as_computed(keys, run, tolerance(precision));
     }
 }
 
@@ -357,89 +316,6 @@ TEST_P(AttentionKernel, GreatAndTinyNumbers) {
       attend(run.task);
       expect_as_computed(keys, run, tolerance(precision) * double(size) + 2e-35);
     }
-}
-
-class KvBlock : public testing::TestWithParam<KvPrecision> {};
-INSTANTIATE_TEST_SUITE_P(All, KvBlock, testing::ValuesIn(kPrecisions), [](const auto& precision) { return kNames[static_cast<int>(precision.param)]; });
-
-TEST_P(KvBlock, RoundsToNearest) {
-  for (auto [key_dim, value_dim] : {std::pair<size_t, size_t>{16, 16}, {33, 80}, {80, 17}, {1, 1}}) {
-    Keys keys(GetParam(), key_dim, value_dim, kKvBlock);
-    auto k = random_floats(1, kKvBlock * key_dim), v = random_floats(2, kKvBlock * value_dim);
-    for (size_t t = 0; t < kKvBlock; ++t) keys.write(t, &k[t * key_dim], &v[t * value_dim]);
-    auto check = [&](const float* x, const std::vector<float>& stored) {
-      for (size_t i = 0; i < stored.size(); ++i) {
-        size_t begin = i / kKvGroup * kKvGroup, end = std::min(begin + kKvGroup, stored.size());
-        auto [low, high] = std::minmax_element(x + begin, x + end);
-        float size = std::abs(x[i]);
-        float bound = GetParam() == KvPrecision::f32 ? 0 : GetParam() == KvPrecision::f16 ? size * 0x1p-11f + 0x1p-25f : GetParam() == KvPrecision::bf16 ? size * 0x1p-8f : (*high - *low) / 255 * 0.5001f + size * 1e-6f;
-        EXPECT_LE(std::abs(stored[i] - x[i]), bound);
-      }
-    };
-    for (size_t t = 0; t < kKvBlock; ++t) {
-      check(&k[t * key_dim], keys.key(t));
-      check(&v[t * value_dim], keys.value(t));
-    }
-  }
-}
-
-TEST_P(KvBlock, TokensDoNotTouchEachOther) {
-  Keys keys = random_keys(GetParam(), 24, 40, kKvBlock), changed = random_keys(GetParam(), 24, 40, kKvBlock);
-  auto other = random_floats(9, 40, 5);
-  changed.write(7, other.data(), other.data());
-  for (size_t t = 0; t < kKvBlock; ++t) {
-    EXPECT_EQ(keys.key(t) == changed.key(t), t != 7);
-    EXPECT_EQ(keys.value(t) == changed.value(t), t != 7);
-  }
-}
-
-TEST_P(KvBlock, MarksTokensThatAreNotFinite) {
-  Keys keys = random_keys(GetParam(), 16, 16, kKvBlock);
-  auto marks = [&] {
-    uint32_t bits;
-    std::memcpy(&bits, keys.blocks[0] + keys.layout.nonfinite, sizeof(bits));
-    return bits;
-  };
-  EXPECT_EQ(marks(), 0u);
-  std::vector<float> finite(16, 1), infinite(16, 1);
-  infinite[15] = -std::numeric_limits<float>::infinity();
-  keys.write(31, finite.data(), infinite.data());
-  keys.write(3, finite.data(), infinite.data());
-  keys.write(4, infinite.data(), finite.data());  // keys need no mark
-  EXPECT_EQ(marks(), uint32_t{1} << 31 | uint32_t{1} << 3);
-  keys.write(31, finite.data(), finite.data());
-  EXPECT_EQ(marks(), uint32_t{1} << 3);
-}
-
-TEST(KvBlockCodes, ConstantGroupsAreExact) {
-  Keys keys(KvPrecision::u8, 70, 70, 1);
-  for (float x : {0.0f, 0.1f, -3.3e38f, 1e-45f}) {
-    std::vector<float> row(70, x);
-    keys.write(0, row.data(), row.data());
-    EXPECT_EQ(keys.key(0), row);
-    EXPECT_EQ(keys.value(0), row);
-  }
-}
-
-TEST(KvBlockCodes, TheWholeRangeOfFloats) {
-  Keys keys(KvPrecision::u8, 4, 4, 1);
-  constexpr float kMax = std::numeric_limits<float>::max();
-  std::vector<float> row{-kMax, kMax, 0, kMax / 2};
-  keys.write(0, row.data(), row.data());
-  auto stored = keys.key(0);
-  EXPECT_EQ(stored[0], -kMax);
-  for (size_t i = 1; i < 4; ++i) EXPECT_NEAR(stored[i] / kMax, row[i] / kMax, 1.01 / 255) << i;
-}
-
-TEST(KvBlockCodes, NotANumberMakesItsGroupNotANumber) {
-  for (float bad : {kNan, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
-    Keys keys(KvPrecision::u8, 64, 64, 1);
-    std::vector<float> row(64, 2);
-    row[40] = bad;
-    keys.write(0, row.data(), row.data());
-    for (const auto& stored : {keys.key(0), keys.value(0)})
-      for (size_t i = 0; i < 64; ++i) EXPECT_EQ(std::isnan(stored[i]), i >= 32);
-  }
 }
 
 }  // namespace

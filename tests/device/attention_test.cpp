@@ -17,7 +17,9 @@ struct Shape {
   size_t heads = 4, key_heads = 2, key_dim = 16, value_dim = 16;
 };
 
-std::ostream& operator<<(std::ostream& out, const Shape& s) { return out << s.heads << "/" << s.key_heads << " heads, " << s.key_dim << "/" << s.value_dim; }
+std::ostream& operator<<(std::ostream& out, const Shape& s) {
+  return out << s.heads << "/" << s.key_heads << " heads, " << s.key_dim << "/" << s.value_dim;
+}
 
 struct Options {
   size_t window = 0;
@@ -26,8 +28,8 @@ struct Options {
 };
 
 /// Attention of one query head over keys [0, count), in double precision.
-std::vector<double> plain_attention(const float* query, const std::vector<Row>& keys, const std::vector<Row>& values, size_t count, size_t key_head, size_t head,
-                                    const Shape& shape, const Options& options, double scale) {
+std::vector<double> plain_attention(const float* query, const std::vector<Row>& keys, const std::vector<Row>& values, size_t count,
+                                    size_t key_head, size_t head, const Shape& shape, const Options& options, double scale) {
   size_t begin = options.window && count > options.window ? count - options.window : 0;
   std::vector<double> scores;
   for (size_t t = begin; t < count; ++t) {
@@ -49,7 +51,10 @@ std::vector<double> plain_attention(const float* query, const std::vector<Row>& 
 
 /// Error of a result from rounding keys and values of size up to about 4 and, for bf16, products; a few units of the type.
 double tolerance(KvPrecision precision, bool bf16) {
-  double rounding = precision == KvPrecision::f32 ? 1e-6 : precision == KvPrecision::f16 ? 0x1p-11 : precision == KvPrecision::bf16 ? 0x1p-8 : 8.0 / 255 / 2;
+  double rounding = precision == KvPrecision::f32    ? 1e-6
+                    : precision == KvPrecision::f16  ? 0x1p-11
+                    : precision == KvPrecision::bf16 ? 0x1p-8
+                                                     : 8.0 / 255 / 2;
   return 4 * rounding + (bf16 ? 0x1p-5 : 0) + 2e-5;
 }
 
@@ -64,8 +69,12 @@ using Change = std::function<void(std::vector<Row>& q, std::vector<Row>& k, std:
 class Model {
  public:
   Model(Isa isa, KvPrecision precision, Shape shape, Options options = {}, int threads = 1, bool bf16 = false)
-      : shape_(shape), options_(std::move(options)), cache_({{1, 8, 8}, {shape.key_heads, shape.key_dim, shape.value_dim}}, precision),
-        attention_(isa, bf16), threads_(threads), tolerance_(tolerance(precision, bf16)) {}
+      : shape_(shape),
+        options_(std::move(options)),
+        cache_({{1, 8, 8}, {shape.key_heads, shape.key_dim, shape.value_dim}}, precision),
+        attention_(isa, bf16),
+        threads_(threads),
+        tolerance_(tolerance(precision, bf16)) {}
 
   KvCache& cache() { return cache_; }
   Shape shape() const { return shape_; }
@@ -124,14 +133,16 @@ class Model {
     auto result = step(batch);
     size_t row = 0;
     for (const NewTokens& tokens : batch)
-      for (size_t i = 0; i < tokens.count; ++i, ++row) expect_row(result[row], row, tokens.sequence, cache_.length(tokens.sequence) - tokens.count + i + 1);
+      for (size_t i = 0; i < tokens.count; ++i, ++row)
+        expect_row(result[row], row, tokens.sequence, cache_.length(tokens.sequence) - tokens.count + i + 1);
   }
 
   void expect_row(const Row& result, size_t row, SequenceId id, size_t count) {
     double worst = 0;
     for (size_t h = 0; h < shape_.heads; ++h) {
       size_t key_head = h / (shape_.heads / shape_.key_heads);
-      auto expected = plain_attention(&queries_[row][h * shape_.key_dim], keys_[id], values_[id], count, key_head, h, shape_, options_, scale());
+      auto expected =
+          plain_attention(&queries_[row][h * shape_.key_dim], keys_[id], values_[id], count, key_head, h, shape_, options_, scale());
       for (size_t d = 0; d < shape_.value_dim; ++d) {
         double error = std::abs(double(result[h * shape_.value_dim + d]) - expected[d]);
         worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
@@ -149,9 +160,11 @@ class Model {
     return out;
   }
 
-  std::vector<Row> run(const std::vector<AttentionSpan>& spans, const std::vector<Row>& q, const std::vector<Row>& k, const std::vector<Row>& v) {
+  std::vector<Row> run(const std::vector<AttentionSpan>& spans, const std::vector<Row>& q, const std::vector<Row>& k,
+                       const std::vector<Row>& v) {
     // Strides beyond the rows: what lies between them must not be touched.
-    size_t q_stride = shape_.heads * shape_.key_dim + 3, k_stride = shape_.key_heads * shape_.key_dim + 5, v_stride = shape_.key_heads * shape_.value_dim + 1;
+    size_t q_stride = shape_.heads * shape_.key_dim + 3, k_stride = shape_.key_heads * shape_.key_dim + 5,
+           v_stride = shape_.key_heads * shape_.value_dim + 1;
     size_t width = shape_.heads * shape_.value_dim, out_stride = width + 2;
     auto flat_q = flat(q, q_stride), flat_k = flat(k, k_stride), flat_v = flat(v, v_stride);
     std::vector<float> out(q.size() * out_stride, 77.0f);
@@ -217,7 +230,8 @@ std::string variant_name(const testing::TestParamInfo<Variant>& info) {
 INSTANTIATE_TEST_SUITE_P(All, AttentionVariant, testing::ValuesIn(variants()), variant_name);
 
 TEST_P(AttentionVariant, PromptThenTokens) {
-  for (Shape shape : {Shape{4, 2, 16, 16}, Shape{8, 1, 64, 64}, Shape{3, 3, 80, 80}, Shape{4, 1, 24, 40}, Shape{2, 1, 128, 96}, Shape{7, 1, 33, 17}}) {
+  for (Shape shape :
+       {Shape{4, 2, 16, 16}, Shape{8, 1, 64, 64}, Shape{3, 3, 80, 80}, Shape{4, 1, 24, 40}, Shape{2, 1, 128, 96}, Shape{7, 1, 33, 17}}) {
     SCOPED_TRACE(shape);
     Model m = model(shape);
     m.check({{1, 70}});
@@ -302,7 +316,8 @@ TEST_P(AttentionVariant, ASpanAloneGivesTheSameBits) {
     auto keep = [&](std::vector<NewTokens> batch) {
       if (others) batch.insert(batch.begin(), {5, 11}), batch.push_back({6, 40});
       auto rows = m.step(batch);
-      for (size_t i = 0, first = others ? 11 : 0; i < batch[others ? 1 : 0].count; ++i) (others ? together : alone).push_back(rows[first + i]);
+      for (size_t i = 0, first = others ? 11 : 0; i < batch[others ? 1 : 0].count; ++i)
+        (others ? together : alone).push_back(rows[first + i]);
     };
     keep({{1, 530}});
     keep({{1, 1}});
@@ -360,8 +375,10 @@ TEST_P(AttentionVariant, ReusedBlocksForgetWhatTheyHeld) {
 
 constexpr Shape kPoisoned{4, 2, 16, 24};
 
-/// Runs `count` tokens with and without a change. Wherever affected(row, head) says so, the first number must not be finite; all else must be the same bits.
-void expect_affected(Model&& clean, Model&& changed, size_t count, const Change& change, const std::function<bool(size_t row, size_t head)>& affected) {
+/// Runs `count` tokens with and without a change. Wherever affected(row, head) says so, the first number must not be finite; all else must
+/// be the same bits.
+void expect_affected(Model&& clean, Model&& changed, size_t count, const Change& change,
+                     const std::function<bool(size_t row, size_t head)>& affected) {
   clean.step({{1, 3}}), changed.step({{1, 3}});
   auto expected = clean.step({{1, count}}), rows = changed.step({{1, count}}, change);
   for (size_t i = 0; i < count; ++i)
@@ -379,13 +396,15 @@ void expect_affected(Model&& clean, Model&& changed, size_t count, const Change&
 TEST_P(AttentionVariant, NotANumberInAQueryStaysInItsRow) {
   for (size_t count : {6, 45})
     expect_affected(
-        model(kPoisoned), model(kPoisoned), count, [](auto& q, auto&, auto&) { q[2][16 + 3] = NAN; }, [](size_t row, size_t head) { return row == 2 && head == 1; });
+        model(kPoisoned), model(kPoisoned), count, [](auto& q, auto&, auto&) { q[2][16 + 3] = NAN; },
+        [](size_t row, size_t head) { return row == 2 && head == 1; });
 }
 
 TEST_P(AttentionVariant, NotANumberInAKeyStaysInTheRowsThatSeeIt) {
   for (size_t count : {6, 45})
     expect_affected(
-        model(kPoisoned), model(kPoisoned), count, [](auto&, auto& k, auto&) { k[2][16 + 3] = NAN; }, [](size_t row, size_t head) { return row >= 2 && head >= 2; });
+        model(kPoisoned), model(kPoisoned), count, [](auto&, auto& k, auto&) { k[2][16 + 3] = NAN; },
+        [](size_t row, size_t head) { return row >= 2 && head >= 2; });
 }
 
 TEST_P(AttentionVariant, AnInfiniteValueStaysInTheRowsThatSeeIt) {

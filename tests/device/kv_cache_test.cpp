@@ -15,7 +15,8 @@ size_t block_bytes(const KvCache& cache) { return 2 * cache.layout(0).bytes + ca
 /// Marks a block so that it can be recognized in every layer and head.
 void fill(KvCache& cache, uint32_t block, uint8_t value) {
   for (size_t layer = 0; layer < kLayers.size(); ++layer)
-    for (size_t head = 0; head < kLayers[layer].heads; ++head) std::memset(cache.part(block, layer, head), value, cache.layout(layer).bytes);
+    for (size_t head = 0; head < kLayers[layer].heads; ++head)
+      std::memset(cache.part(block, layer, head), value, cache.layout(layer).bytes);
 }
 
 bool is_filled(const KvCache& cache, uint32_t block, uint8_t value) {

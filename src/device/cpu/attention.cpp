@@ -13,8 +13,8 @@ namespace nibble::cpu {
 
 namespace {
 
-/// Keys that one work item of a short span attends to: enough to hide its start, few enough for many threads. Fixed, because the order of additions
-/// depends on it.
+/// Keys that one work item of a short span attends to: enough to hide its start, few enough for many threads. Fixed, because the order of
+/// additions depends on it.
 constexpr size_t kPartition = 512;
 /// Longer spans have enough rows to share among threads.
 constexpr size_t kSplitTokens = 8;
@@ -27,11 +27,13 @@ constexpr size_t kWorkPerThread = size_t{1} << 18, kWritesPerThread = size_t{1} 
 constexpr size_t kAlignment = 64;
 
 struct AlignedDelete {
-  void operator()(std::byte* memory) const { ::operator delete(memory, std::align_val_t{kAlignment}); }
+  void operator()(std::byte* memory) const { ::operator delete (memory, std::align_val_t{kAlignment}); }
 };
 using AlignedBytes = std::unique_ptr<std::byte, AlignedDelete>;
 
-AlignedBytes aligned_bytes(size_t bytes) { return AlignedBytes(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment}))); }
+AlignedBytes aligned_bytes(size_t bytes) {
+  return AlignedBytes(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kAlignment})));
+}
 
 size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 
@@ -72,10 +74,18 @@ struct Merge {
 /// One call of attend().
 class Attending {
  public:
-  Attending(const AttentionKernels& kernels, const KvCache& cache, const AttentionParameters& parameters, std::span<const AttentionSpan> spans,
-            RowsView queries, float* out, size_t out_stride)
-      : kernels_(kernels), cache_(cache), parameters_(parameters), spans_(spans), queries_(queries), out_(out), out_stride_(out_stride),
-        layer_(cache.layers()[parameters.layer]), layout_(cache.layout(parameters.layer)), group_(parameters.heads / layer_.heads) {}
+  Attending(const AttentionKernels& kernels, const KvCache& cache, const AttentionParameters& parameters,
+            std::span<const AttentionSpan> spans, RowsView queries, float* out, size_t out_stride)
+      : kernels_(kernels),
+        cache_(cache),
+        parameters_(parameters),
+        spans_(spans),
+        queries_(queries),
+        out_(out),
+        out_stride_(out_stride),
+        layer_(cache.layers()[parameters.layer]),
+        layout_(cache.layout(parameters.layer)),
+        group_(parameters.heads / layer_.heads) {}
 
   void run(ThreadPool& threads) {
     find_blocks();
@@ -83,7 +93,8 @@ class Attending {
     for (size_t s = 0; s < spans_.size(); ++s) spans_[s].count <= kSplitTokens ? split_keys(s) : split_tokens(s, tile);
     std::stable_sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) { return a.work() > b.work(); });
     attend(threads, std::max(tile, kSplitTokens));
-    for_items(threads, std::min(workers_, std::max<size_t>(merges_.size(), 1)), merges_.size(), [&](size_t i, size_t) { merge(merges_[i]); });
+    for_items(threads, std::min(workers_, std::max<size_t>(merges_.size(), 1)), merges_.size(),
+              [&](size_t i, size_t) { merge(merges_[i]); });
   }
 
  private:
@@ -122,7 +133,8 @@ class Attending {
     for (size_t head = 0; head < layer_.heads; ++head) {
       if (parts > 1) merges_.push_back({span, head, partials_, parts});
       for (size_t first = begin / kPartition * kPartition; first < end; first += kPartition) {
-        items_.push_back({span, head, 0, tokens, std::max(begin, first), std::min(end, first + kPartition), parts > 1 ? partials_ : Item::kNone});
+        items_.push_back(
+            {span, head, 0, tokens, std::max(begin, first), std::min(end, first + kPartition), parts > 1 ? partials_ : Item::kNone});
         if (parts > 1) partials_ += partial_floats(tokens);
       }
     }
@@ -178,13 +190,16 @@ class Attending {
     if (last) finish(item.span, item.head, item.token, item.tokens, result, 1);
   }
 
-  void merge(const Merge& merge) const { finish(merge.span, merge.head, 0, spans_[merge.span].count, partials() + merge.partial, merge.parts); }
+  void merge(const Merge& merge) const {
+    finish(merge.span, merge.head, 0, spans_[merge.span].count, partials() + merge.partial, merge.parts);
+  }
 
   /// Writes the result of rows whose keys were attended to in `parts` parts, one behind the other in memory.
   void finish(size_t span, size_t head, size_t token, size_t tokens, float* memory, size_t parts) const {
     for (size_t row = 0; row < rows(tokens); ++row) {
       size_t query_head = head * group_ + row % group_;
-      finish_row(memory, row, tokens, parts, query_head, out_ + (spans_[span].first_row + token + row / group_) * out_stride_ + query_head * layout_.value_dim);
+      finish_row(memory, row, tokens, parts, query_head,
+                 out_ + (spans_[span].first_row + token + row / group_) * out_stride_ + query_head * layout_.value_dim);
     }
   }
 
@@ -235,7 +250,8 @@ void check_parameters(const KvCache& cache, const AttentionParameters& parameter
   if (heads == 0 || heads % key_heads != 0)
     fail(ErrorKind::invalid_argument, "attention: {} query heads are no multiple of {} key heads", heads, key_heads);
   if ((!parameters.slopes.empty() && parameters.slopes.size() != heads) || (!parameters.sinks.empty() && parameters.sinks.size() != heads))
-    fail(ErrorKind::invalid_argument, "attention: {} slopes and {} sinks for {} heads", parameters.slopes.size(), parameters.sinks.size(), heads);
+    fail(ErrorKind::invalid_argument, "attention: {} slopes and {} sinks for {} heads", parameters.slopes.size(), parameters.sinks.size(),
+         heads);
 }
 
 /// Tokens of one span that go to one block of one head.
@@ -261,7 +277,8 @@ std::vector<BlockWrite> block_writes(const KvCache& cache, size_t heads, std::sp
 
 PagedAttention::PagedAttention(Isa isa, bool use_bf16) : kernels_(&attention_kernels(isa, use_bf16)) {}
 
-void PagedAttention::write(KvCache& cache, size_t layer, std::span<const AttentionSpan> spans, RowsView keys, RowsView values, ThreadPool& threads) const {
+void PagedAttention::write(KvCache& cache, size_t layer, std::span<const AttentionSpan> spans, RowsView keys, RowsView values,
+                           ThreadPool& threads) const {
   check_spans(cache, layer, spans);
   const KvLayout& layout = cache.layout(layer);
   std::vector<BlockWrite> writes = block_writes(cache, cache.layers()[layer].heads, spans);
@@ -276,8 +293,8 @@ void PagedAttention::write(KvCache& cache, size_t layer, std::span<const Attenti
   });
 }
 
-void PagedAttention::attend(const KvCache& cache, const AttentionParameters& parameters, std::span<const AttentionSpan> spans, RowsView queries,
-                            float* out, size_t out_stride, ThreadPool& threads) const {
+void PagedAttention::attend(const KvCache& cache, const AttentionParameters& parameters, std::span<const AttentionSpan> spans,
+                            RowsView queries, float* out, size_t out_stride, ThreadPool& threads) const {
   check_spans(cache, parameters.layer, spans);
   check_parameters(cache, parameters);
   Attending(*kernels_, cache, parameters, spans, queries, out, out_stride).run(threads);

@@ -19,10 +19,10 @@ std::string lower_case(std::string_view text) {
   fail(ErrorKind::invalid_argument, "{}={}: the CPU device takes {}", name, value, known);
 }
 
-int64_t read_count(std::string_view name, const std::string& value) {
-  int64_t count = -1;
+uint64_t read_count(std::string_view name, const std::string& value) {
+  uint64_t count = 0;
   auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
-  if (error != std::errc() || end != value.data() + value.size() || count < 0) refuse(name, value, "a number of 0 or more");
+  if (error != std::errc() || end != value.data() + value.size()) refuse(name, value, "a number of 0 or more");
   return count;
 }
 
@@ -51,7 +51,7 @@ bool read_bf16(std::string_view name, const std::string& value) {
 
 /// Activations share scales in whole chunks.
 size_t read_group(std::string_view name, const std::string& value) {
-  auto group = static_cast<size_t>(read_count(name, value));
+  size_t group = read_count(name, value);
   return group == 0 ? 0 : std::max(kChunk, group / kChunk * kChunk);
 }
 
@@ -77,7 +77,7 @@ void apply(const std::string& name, const std::string& value, CpuOptions& option
   else if (name == "DYNAMIC_QUANTIZATION_GROUP_SIZE")
     precision.dynamic_quantization_group = read_group(name, value);
   else if (name == "INFERENCE_NUM_THREADS")
-    options.threads = static_cast<int>(std::min<int64_t>(read_count(name, value), 1024));
+    options.threads = static_cast<int>(std::min<uint64_t>(read_count(name, value), 1024));
   else if (name == "ENABLE_CPU_PINNING")
     options.pinned = read_switch(name, value);
   else if (name == "CACHE_DIR")

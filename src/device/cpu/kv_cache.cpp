@@ -56,7 +56,8 @@ struct KvCache::Impl {
   size_t used_blocks() const { return users.size() - idle.size(); }
 
   void check_limit(SequenceId id, size_t needed) const {
-    size_t limit = max_bytes == 0 ? std::numeric_limits<uint32_t>::max() : std::min<size_t>(max_bytes / block_bytes, std::numeric_limits<uint32_t>::max());
+    size_t limit = max_bytes == 0 ? std::numeric_limits<uint32_t>::max()
+                                  : std::min<size_t>(max_bytes / block_bytes, std::numeric_limits<uint32_t>::max());
     if (needed <= limit - used_blocks()) return;
     fail(ErrorKind::exhausted, "KV cache: sequence {} needs {} more bytes, {} of {} are in use: release sequences or raise the limit", id,
          needed * block_bytes, used_blocks() * block_bytes, max_bytes);
@@ -174,7 +175,8 @@ void KvCache::prepare(SequenceId sequence, size_t count) {
 
 void KvCache::commit(SequenceId sequence, size_t count) {
   if (count > prepared(sequence))
-    fail(ErrorKind::invalid_argument, "KV cache: {} tokens of sequence {} committed, {} were prepared", count, sequence, prepared(sequence));
+    fail(ErrorKind::invalid_argument, "KV cache: {} tokens of sequence {} committed, {} were prepared", count, sequence,
+         prepared(sequence));
   if (count == 0) return;
   Sequence& known = impl_->sequences[sequence];
   known.length += count;

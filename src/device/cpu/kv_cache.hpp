@@ -16,9 +16,9 @@ struct KvLayer {
   size_t heads = 0, key_dim = 0, value_dim = 0;
 };
 
-/// Keys and values of many sequences, in blocks of kKvBlock tokens that several sequences may share (forked ones, until one of them writes).
-/// A block holds its tokens for all layers. Memory grows by a few blocks at a time; blocks no longer used serve again.
-/// Not thread-safe; parts of different blocks or heads may be read and written concurrently between two calls of prepare().
+/// Keys and values of many sequences, in blocks of kKvBlock tokens that several sequences may share (forked ones, until one of them
+/// writes). A block holds its tokens for all layers. Memory grows by a few blocks at a time; blocks no longer used serve again. Not
+/// thread-safe; parts of different blocks or heads may be read and written concurrently between two calls of prepare().
 class KvCache {
  public:
   /// Throws Error{exhausted} from prepare() beyond `max_bytes` (0: no limit).

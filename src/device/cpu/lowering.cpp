@@ -146,6 +146,7 @@ class Lowering {
       fail(ErrorKind::unsupported, "{}: its shape depends on earlier tokens", describe(*value.node));
     for (size_t i = 0; i < axis; ++i)
       if (one.shape()[i] != 1) fail(ErrorKind::unsupported, "{}: positions are not the outermost dimension", describe(*value.node));
+    axes().set(value, {one.shape(), two.shape(), axis});
     View view = new_slot(Slot::Kind::positional, one.size());
     model_.positional_slots.push_back({value, view, axis});
     meaning.form = identity_form(view, one.shape());
@@ -204,9 +205,58 @@ class Lowering {
     if (!model_.dependence->is_hidden(node) || meanings_.count(&node)) return;
     try {
       lower_hidden(node);
+      require_token_axes(node);
     } catch (const Error& error) {
       fail(error.kind(), "{}: {}", describe(node), error.what());
     }
+  }
+
+  // Tokens. A plan computes each on its own, so an operation must not mix them; attention alone does, by its mask.
+
+  TokenAxes& axes() { return model_.positional->token_axes(); }
+
+  TokenAxis axis(Value value) {
+    auto found = axes().find(value);
+    if (!found) fail(ErrorKind::unsupported, "{}: its tokens are not one of its dimensions", describe(*value.node));
+    return *found;
+  }
+
+  /// Every result has tokens, but for the past of a state, which is empty here.
+  void require_token_axes(Node& node) {
+    auto found = meanings_.find(&node);
+    if (found == meanings_.end()) return;
+    for (size_t i = 0; i < found->second.size(); ++i) {
+      const Meaning& m = found->second[i];
+      if (m.form && m.state.empty() && element_count(m.form->shape) != 0) axis({&node, i});
+    }
+  }
+
+  /// For operations along the last dimension.
+  void require_tokens_before_last(Value value) {
+    if (axis(value).from_back() == 0) fail(ErrorKind::unsupported, "it goes over tokens");
+  }
+
+  /// For operations that work element by element: tokens of all inputs meet those of the result.
+  void require_aligned(Node& node, const std::vector<Value>& inputs) {
+    size_t tokens = axis(node.output()).from_back();
+    for (Value value : inputs)
+      if (meaning(value).form && axis(value).from_back() != tokens) fail(ErrorKind::unsupported, "tokens meet other tokens");
+  }
+
+  SeparableInput separable(Value value) {
+    if (meaning(value).form && meaning(value).state.empty()) return {axis(value), value.type(), {}, {}};
+    Tensor one = meaning(value).known;
+    if (meaning(value).form)
+      return {std::nullopt, value.type(), Tensor(ElementType::f32, meaning(value).form->shape),
+              Tensor(ElementType::f32, meaning(value).form->shape)};
+    bool varies = model_.dependence->is_positional(*value.node);
+    return {std::nullopt, value.type(), one, varies ? model_.positional->evaluate({value}, {2, 0})[0] : one};
+  }
+
+  void require_separable(const Node& node) {
+    std::vector<SeparableInput> inputs;
+    for (Value value : node.inputs()) inputs.push_back(separable(value));
+    if (!keeps_tokens_apart(node, inputs, threads_)) fail(ErrorKind::unsupported, "it mixes tokens");
   }
 
   void lower_hidden(Node& node) {
@@ -227,6 +277,7 @@ class Lowering {
   }
 
   void lower_norm(Node& node, const NormMatch& norm) {
+    require_tokens_before_last(norm.x);
     View in = view(norm.x);
     View out = new_slot(in.width);
     auto size = static_cast<size_t>(form(norm.x).shape.back());
@@ -242,6 +293,7 @@ class Lowering {
   }
 
   void lower_gated(Node& node, const GatedMatch& gated) {
+    require_aligned(node, {gated.gate, gated.up});
     View gate = view(gated.gate), up = view(gated.up);
     View out = new_slot(gate.width);
     Shape shape = form(gated.gate).shape;
@@ -252,6 +304,7 @@ class Lowering {
   bool lower_activation(Node& node) {
     auto match = match_activation(node.output(), constants_);
     if (!match) return false;
+    require_aligned(node, {match->x});
     View in = view(match->x);
     View out = new_slot(in.width);
     Shape shape = form(match->x).shape;
@@ -277,6 +330,7 @@ class Lowering {
   void lower_movement(Node& node) {
     std::vector<MoveInput> inputs;
     std::string state;
+    require_separable_movement(node);
     for (Value value : node.inputs()) {
       const Meaning& m = meaning(value);
       if (m.form)
@@ -294,6 +348,13 @@ class Lowering {
   static bool keeps_values(const Node& convert) {
     ElementType from = convert.input(0).type(), to = convert.output_info().type;
     return from == to || is_float(to) || (is_integer(from) && is_integer(to) && bit_width(to) >= 32);
+  }
+
+  /// Movements of a state's empty past aside.
+  void require_separable_movement(const Node& node) {
+    bool moves_past = false;
+    for (Value value : node.inputs()) moves_past |= !meaning(value).state.empty();
+    if (!moves_past) require_separable(node);
   }
 
   // State: what is appended to the past goes to the cache.
@@ -318,6 +379,7 @@ class Lowering {
     auto axis = node.attributes().get_int("axis", 0);
     if (!is_assigned || shape.size() != 4 || (axis != 2 && axis != -2) || shape[2] != 1 || shape[0] != 1)
       fail(ErrorKind::unsupported, "a state that is not [batch, heads, tokens, dimensions] of keys or values");
+    axes().set(node.output(), this->axis(node.input(1)));
     View stored = view(*node.input(1).node, fresh, node.input(1));
     states_.push_back({stored, shape});
     define(node.output(), identity_form(stored, shape));
@@ -335,6 +397,7 @@ class Lowering {
           std::find(members.begin(), members.end(), root) == members.end())
         members.push_back(root);
     }
+    require_tokens_before_last(x);
     View in = view(x);
     Shape shape = form(x).shape;
     while (!members.empty()) lower_stack(take_stack(members), in, shape);
@@ -448,6 +511,7 @@ class Lowering {
   }
 
   void lower_moe(Node& node, const MoeMatch& moe) {
+    for (Value value : {moe.x, moe.chosen, moe.weights}) require_tokens_before_last(value);
     View x = view(moe.x), chosen = view(moe.chosen), weights = view(moe.weights);
     size_t count = moe.gate.size() > 1 ? moe.gate.size() : static_cast<size_t>(moe.gate[0].shape()[0]);
     std::vector<MoeStep::Expert> experts;
@@ -483,13 +547,14 @@ class Lowering {
     if (!node.is("Softmax") && !is_sum && !is_top_k) return false;
     const Shape shape = form(node.input(0)).shape;
     auto rank = static_cast<int64_t>(shape.size());
-    int64_t axis = node.attributes().get_int("axis", 1);
+    int64_t along = node.attributes().get_int("axis", 1);
     if (is_sum) {
-      std::vector<int64_t> axes = constants_.is_constant(node.input(1)) ? constants_.integers(node.input(1)) : std::vector<int64_t>{};
-      if (axes.size() != 1 || !node.attributes().get_bool("keep_dims", false)) return false;
-      axis = axes[0];
+      std::vector<int64_t> dimensions = constants_.is_constant(node.input(1)) ? constants_.integers(node.input(1)) : std::vector<int64_t>{};
+      if (dimensions.size() != 1 || !node.attributes().get_bool("keep_dims", false)) return false;
+      along = dimensions[0];
     }
-    if (rank == 0 || (axis != -1 && axis != rank - 1)) return false;
+    if (rank == 0 || (along != -1 && along != rank - 1)) return false;
+    require_tokens_before_last(node.input(0));
     if (is_top_k && (!node.attributes().equals("mode", "max", "max") || !node.attributes().equals("sort", "value", "value") ||
                      !constants_.is_constant(node.input(1))))
       return false;
@@ -610,6 +675,8 @@ class Lowering {
     Form q = form(node.input(0)), k = form(node.input(1)), v = form(node.input(2));
     if (q.shape.size() != 4 || k.shape.size() != 4 || v.shape.size() != 4 || q.shape[2] != 1)
       fail(ErrorKind::unsupported, "queries of shape {}", nibble::to_string(q.shape));
+    for (size_t i : {0, 1, 2})
+      if (axis(node.input(i)).axis != 2) fail(ErrorKind::unsupported, "tokens are not the third dimension of queries, keys and values");
     auto heads = static_cast<size_t>(q.shape[1]);
     auto [keys, key_shape] = cached(k, heads);
     auto [values, value_shape] = cached(v, heads);
@@ -679,6 +746,7 @@ class Lowering {
 
   void lower_reference(Node& node) {
     if (!node.op().evaluate) fail(ErrorKind::unsupported, "this operation cannot run");
+    require_separable(node);
     std::vector<ReferenceStep::Input> inputs;
     std::vector<Tensor> tensors, results(node.output_count());
     for (Value value : node.inputs()) {

@@ -87,6 +87,7 @@ class PagedRequest : public InferRequest {
   }
 
   void run(const Tensor& ids, std::vector<Row>& rows) {
+    check_positions_shape(ids.shape());
     auto length = static_cast<size_t>(ids.shape()[1]);
     auto tokens = ids.as<int64_t>();
     std::vector<std::vector<int64_t>> kept(rows.size());
@@ -137,11 +138,17 @@ class PagedRequest : public InferRequest {
     return {values.begin() + static_cast<std::ptrdiff_t>(past), values.end()};
   }
 
+  void check_positions_shape(const Shape& ids) const {
+    if (!has("position_ids") || inputs_.at("position_ids").shape() == ids) return;
+    fail(ErrorKind::invalid_argument, "position_ids has shape {}, input_ids {}", nibble::to_string(inputs_.at("position_ids").shape()),
+         nibble::to_string(ids));
+  }
+
   void check_position(size_t r, size_t i, int64_t expected) const {
     if (!has("position_ids")) return;
     const Tensor& positions = inputs_.at("position_ids");
     auto width = static_cast<size_t>(positions.shape().back());
-    int64_t given = positions.as<int64_t>()[std::min(r * width + i, positions.size() - 1)];
+    int64_t given = positions.as<int64_t>()[r * width + i];
     if (given != expected)
       fail(ErrorKind::unsupported, "position_ids: token {} of row {} is at {}; the CPU device counts tokens and has {}", i, r, given,
            expected);

@@ -57,7 +57,10 @@ PositionalValues::Shapes PositionalValues::infer(Graph& graph, TokenWindow windo
 
 void PositionalValues::learn_shapes(Graph& graph) {
   // Numbers that no model has as a dimension of its own, to tell products from sums.
-  Shapes more = infer(graph, {2, 0}), past = infer(graph, {1, 1}), both = infer(graph, {12, 19}), one = infer(graph, {1, 0});
+  Shapes past = infer(graph, {1, 1}), both = infer(graph, {12, 19}), more = infer(graph, {2, 0});
+  axes_.note_two(graph);
+  Shapes one = infer(graph, {1, 0});
+  axes_.note_one(graph);
   for (const auto& [node, base] : one) {
     Dimensions dimensions;
     bool known = more.count(node) && past.count(node) && both.count(node);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/thread_pool.hpp"
+#include "device/cpu/token_axes.hpp"
 #include "device/cpu/token_dependence.hpp"
 #include "graph/graph.hpp"
 
@@ -21,6 +22,9 @@ class PositionalValues {
   /// Infers the graph's shapes for several windows to learn how they depend on them, and leaves those of one token after none.
   /// Throws Error{unsupported} where a shape depends on more than lengths.
   PositionalValues(Graph& graph, const TokenDependence& dependence, ThreadPool& threads);
+
+  /// Which dimensions of the graph's values count tokens.
+  TokenAxes& token_axes() { return axes_; }
 
   /// The values for a window: shapes with a batch of 1.
   std::vector<Tensor> evaluate(const std::vector<Value>& values, TokenWindow window) const;
@@ -42,6 +46,7 @@ class PositionalValues {
 
   const TokenDependence& dependence_;
   ThreadPool& threads_;
+  TokenAxes axes_;
   std::vector<Node*> order_;  // positional nodes
   std::unordered_map<const Node*, Dimensions> dimensions_;
   std::unordered_map<const Node*, Tensor> constants_;

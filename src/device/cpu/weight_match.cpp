@@ -21,14 +21,32 @@ bool is_code_type(ElementType type) {
 
 bool is_plain_float(ElementType type) { return type == ElementType::f16 || type == ElementType::bf16 || type == ElementType::f32; }
 
-Value skip(Value value, std::string_view type) {
-  while (value.node->is(type)) value = value.node->input(0);
+bool is_unsigned(ElementType type) { return to_string(type).front() == 'u'; }
+
+/// Whether a conversion changes no number.
+bool is_exact(const Node& convert) {
+  ElementType from = convert.input(0).type(), to = convert.output_info().type;
+  bool is_narrow = bit_width(from) <= 8 && from != ElementType::nf4 && from != ElementType::f8e8m0;  // what f16 and bf16 hold
+  if (from == to) return true;
+  if (to == ElementType::f16 || to == ElementType::bf16) return is_narrow;
+  if (to == ElementType::f32) return bit_width(from) <= 16;
+  return is_integer(from) && is_integer(to) && bit_width(from) < bit_width(to) && (is_unsigned(from) || !is_unsigned(to));
+}
+
+/// Behind conversions that keep every value.
+Value skip_converts(Value value) {
+  while (value.node->is("Convert") && is_exact(*value.node)) value = value.node->input(0);
+  return value;
+}
+
+Value skip_reshapes(Value value) {
+  while (value.node->is("Reshape")) value = value.node->input(0);
   return value;
 }
 
 /// The Constant behind conversions between types.
 std::optional<ConstantValue> stored_constant(Value value) {
-  value = skip(value, "Convert");
+  value = skip_converts(value);
   if (!value.node->is("Constant")) return std::nullopt;
   return value.node->constant();
 }
@@ -50,7 +68,7 @@ class Matcher {
 
  private:
   bool match_compressed() {
-    Value root = skip(skip(skip(value_, "Convert"), "Reshape"), "Convert");
+    Value root = skip_converts(skip_reshapes(skip_converts(value_)));
     Value codes = root;
     if (root.node->is("Multiply")) {
       if (root.type() != ElementType::f32) return false;  // rounded to f16 at every step: passes/decompress_in_f32.hpp says when
@@ -64,7 +82,7 @@ class Matcher {
   }
 
   bool match_codes(Value value) {
-    value = skip(value, "Convert");
+    value = skip_converts(value);
     if (value.node->is("Subtract")) {
       auto zero = stored_constant(value.node->input(1));
       if (!zero || !is_integer(zero->type())) return false;
@@ -77,7 +95,7 @@ class Matcher {
     auto codes = stored_constant(value);
     if (!codes || !is_code_type(codes->type()) || element_count(codes->shape()) != weight_.rows * weight_.columns) return false;
     weight_.codes = *codes;
-    weight_.name = skip(value, "Convert").node->name();
+    weight_.name = skip_converts(value).node->name();
     return true;
   }
 
@@ -123,10 +141,10 @@ class Matcher {
     weight_.levels.clear();
     weight_.scales = weight_.zero_points = {};
     weight_.group_size = weight_.columns;
-    auto codes = stored_constant(skip(skip(value_, "Convert"), "Reshape"));
+    auto codes = stored_constant(skip_reshapes(skip_converts(value_)));
     if (!codes || !is_plain_float(codes->type()) || element_count(codes->shape()) != weight_.rows * weight_.columns) return false;
     weight_.codes = *codes;
-    weight_.name = skip(value_, "Convert").node->name();
+    weight_.name = skip_converts(value_).node->name();
     return true;
   }
 

@@ -32,8 +32,8 @@ struct Avx2 {
   static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
   static Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
   static Float absolute(Float x) { return _mm256_andnot_ps(set(-0.0f), x); }
-  /// Minimax polynomial of 2^x on [-1/2, 1/2]. Adding 1.5 * 2^23 + 127 leaves the biased exponent of the nearest power of 2 in the low bits; below
-  /// the normal floats it is 0, which stands for 0.
+  /// Minimax polynomial of 2^x on [-1/2, 1/2]. Adding 1.5 * 2^23 + 127 leaves the biased exponent of the nearest power of 2 in the low
+  /// bits; below the normal floats it is 0, which stands for 0.
   static Float exp2(Float x) {
     constexpr float kPowers[]{1.0f, 0.69314718f, 0.24022646f, 0.055503286f, 0.0096184891f, 0.0013399931f, 0.00015345812f};
     x = max(set(-127.0f), x);

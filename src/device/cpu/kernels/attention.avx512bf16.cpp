@@ -17,7 +17,8 @@ struct Avx512Bf16 : Avx512 {
   static void store_pairs(Pair* out, Float first, Float second) { _mm512_storeu_si512(out, round_pairs(first, second)); }
   /// Pairs (even lane i, odd lane i).
   static void store_interleaved(Pair* out, Float even, Float odd) {
-    const Int order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const Int order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18,
+                                       2, 17, 1, 16, 0);
     _mm512_storeu_si512(out, _mm512_permutexvar_epi16(order, round_pairs(even, odd)));
   }
 };

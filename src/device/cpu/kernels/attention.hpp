@@ -30,15 +30,16 @@ struct AttentionTask {
   size_t window = 0;              ///< a token sees this many, itself included; 0: all
   const float* slopes = nullptr;  ///< ALiBi, per head; or nullptr
 
-  /// The result, for every row, of bits = score * log2(e): a maximum of the bits (or somewhat less; the lowest float where nothing was seen),
-  /// the sum of 2^(bits - maximum), and the sum of 2^(bits - maximum) * value, [rows][layout->value_lanes].
+  /// The result, for every row, of bits = score * log2(e): a maximum of the bits (or somewhat less; the lowest float where nothing was
+  /// seen), the sum of 2^(bits - maximum), and the sum of 2^(bits - maximum) * value, [rows][layout->value_lanes].
   float* maxima = nullptr;
   float* sums = nullptr;
   float* values = nullptr;
   std::byte* scratch = nullptr;  ///< attention_scratch_bytes(), aligned to 64
 };
 
-/// Bits of a row depend on its query, its keys and the function, not on other rows of the task; in `few` with u8 also on the task's last token.
+/// Bits of a row depend on its query, its keys and the function, not on other rows of the task; in `few` with u8 also on the task's last
+/// token.
 struct AttentionKernels {
   std::string_view name;  ///< "attention_f32_12x32_avx512vnni"
   /// Up to kFewRows rows, for decoding: keys and values are read once, as they are stored (u8: in exact 16-bit products with queries and

@@ -11,12 +11,11 @@ constexpr float kLowest = -3.402823466e+38f;
 
 float score_bits(const AttentionTask& task, size_t token, size_t head, size_t key_position, const float* key) {
   const float* query = task.queries + token * task.query_stride + head * task.layout->key_dim;
-  float sum = 0;
-  for (size_t d = 0; d < task.layout->key_dim; ++d) sum = __builtin_fmaf(query[d] * task.scale, key[d], sum);
-  if (task.softcap != 0) sum = task.softcap * tanhf(sum / task.softcap);
+  float factor = task.scale * kLog2E, cap = task.softcap * kLog2E, sum = 0;
+  for (size_t d = 0; d < task.layout->key_dim; ++d) sum = __builtin_fmaf(query[d] * factor, key[d], sum);
+  if (cap != 0) sum = cap * tanhf(sum / cap);
   float distance = static_cast<float>(key_position) - static_cast<float>(task.position + token);
-  if (task.slopes) sum = __builtin_fmaf(task.slopes[head], distance, sum);
-  return sum * kLog2E;
+  return task.slopes ? __builtin_fmaf(task.slopes[head] * kLog2E, distance, sum) : sum;
 }
 
 /// One more value of a row's weighted sum; what is there is scaled down where the maximum rises.

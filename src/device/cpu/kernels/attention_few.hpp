@@ -13,7 +13,10 @@ class FewRows {
  public:
   /// `extra` sums a row besides the probabilities' own, in lanes.
   FewRows(const AttentionTask& task, Scratch& scratch, size_t extra)
-      : task_(task), rows_(task.tokens * task.heads), lane_count_((1 + extra) * V::kLanes), lanes_(scratch.take<float>(rows_ * lane_count_)) {
+      : task_(task),
+        rows_(task.tokens * task.heads),
+        lane_count_((1 + extra) * V::kLanes),
+        lanes_(scratch.take<float>(rows_ * lane_count_)) {
     memset(lanes_, 0, rows_ * lane_count_ * sizeof(float));
     memset(task.values, 0, rows_ * task.layout->value_lanes * sizeof(float));
     for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
@@ -27,7 +30,8 @@ class FewRows {
     for (size_t row = 0; row < rows_; ++row) {
       float* x = scores + row * kKvBlock;
       if (task_.softcap != 0 || task_.slopes)
-        bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(task_.position + row / task_.heads), x);
+        bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(task_.position + row / task_.heads),
+                       x);
       RowSums sums{task_.maxima + row, lanes_ + row * lane_count_, lane_count_, task_.values + row * task_.layout->value_lanes,
                    task_.layout->value_lanes};
       softmax_row<V>(x, whole ? Seen{} : seen_by(task_, row / task_.heads, first), sums, x);
@@ -53,7 +57,8 @@ inline Ahead block_after(const AttentionTask& task, size_t first) {
 
 /// values[rows] += probabilities * values of tokens [seen.begin, seen.end).
 template <class V, size_t N, class B>
-inline void add_values(const B* b, const Seen& seen, const float* probabilities, size_t rows, float* values, size_t value_lanes, Ahead& ahead) {
+inline void add_values(const B* b, const Seen& seen, const float* probabilities, size_t rows, float* values, size_t value_lanes,
+                       Ahead& ahead) {
   b += static_cast<size_t>(seen.begin) * value_lanes;
   probabilities += seen.begin;
   in_parts<V::kFewTile>(rows, [&](size_t row, auto count) {
@@ -66,10 +71,12 @@ inline void add_values(const B* b, const Seen& seen, const float* probabilities,
 }
 
 template <class V, class B>
-inline void add_all_values(const B* b, const Seen& seen, const float* probabilities, size_t rows, float* values, size_t value_lanes, Ahead& ahead) {
+inline void add_all_values(const B* b, const Seen& seen, const float* probabilities, size_t rows, float* values, size_t value_lanes,
+                           Ahead& ahead) {
   constexpr size_t kWide = V::kColumns * V::kLanes;
   size_t lane = 0;
-  for (; lane + kWide <= value_lanes; lane += kWide) add_values<V, V::kColumns>(b + lane, seen, probabilities, rows, values + lane, value_lanes, ahead);
+  for (; lane + kWide <= value_lanes; lane += kWide)
+    add_values<V, V::kColumns>(b + lane, seen, probabilities, rows, values + lane, value_lanes, ahead);
   for (; lane < value_lanes; lane += V::kLanes) add_values<V, 1>(b + lane, seen, probabilities, rows, values + lane, value_lanes, ahead);
 }
 
@@ -92,17 +99,21 @@ inline void score_keys(const float* queries, const B* keys, size_t key_dim, size
   });
 }
 
-/// A value that is NaN or infinite must not reach the rows that do not see it, not even times a probability of 0: those blocks go row by row.
+/// A value that is NaN or infinite must not reach the rows that do not see it, not even times a probability of 0: those blocks go row by
+/// row.
 template <class V, class B>
-inline void add_block_values(const AttentionTask& task, const std::byte* block, size_t first, const Seen& any, const float* probabilities, Ahead& ahead) {
+inline void add_block_values(const AttentionTask& task, const std::byte* block, size_t first, const Seen& any, const float* probabilities,
+                             Ahead& ahead) {
   const KvLayout& layout = *task.layout;
   const auto* values = reinterpret_cast<const B*>(block + layout.values);
   uint32_t nonfinite;
   memcpy(&nonfinite, block + layout.nonfinite, sizeof(nonfinite));
-  if (nonfinite == 0) return add_all_values<V>(values, any, probabilities, task.tokens * task.heads, task.values, layout.value_lanes, ahead);
+  if (nonfinite == 0)
+    return add_all_values<V>(values, any, probabilities, task.tokens * task.heads, task.values, layout.value_lanes, ahead);
   for (size_t row = 0; row < task.tokens * task.heads; ++row) {
     Seen seen = seen_by(task, row / task.heads, first);
-    if (!seen.none()) add_all_values<V>(values, seen, probabilities + row * kKvBlock, 1, task.values + row * layout.value_lanes, layout.value_lanes, ahead);
+    if (!seen.none())
+      add_all_values<V>(values, seen, probabilities + row * kKvBlock, 1, task.values + row * layout.value_lanes, layout.value_lanes, ahead);
   }
 }
 

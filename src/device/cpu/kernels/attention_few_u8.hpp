@@ -1,7 +1,8 @@
 #pragma once
 
-// Private to the attention kernels: up to kFewRows rows over keys and values kept as 8-bit codes. Codes go into 16-bit dot products as they are;
-// queries and weighted probabilities are rounded to 16 bits, relative to their greatest, which leaves an error far below that of the codes.
+// Private to the attention kernels: up to kFewRows rows over keys and values kept as 8-bit codes. Codes go into 16-bit dot products as they
+// are; queries and weighted probabilities are rounded to 16 bits, relative to their greatest, which leaves an error far below that of the
+// codes.
 
 #include "device/cpu/kernels/attention_few.hpp"
 
@@ -20,12 +21,18 @@ template <class V>
 class FewCodes {
  public:
   FewCodes(const AttentionTask& task, Scratch& scratch)
-      : task_(task), layout_(*task.layout), key_groups_((layout_.key_dim + kKvGroup - 1) / kKvGroup),
-        value_groups_((layout_.value_dim + kKvGroup - 1) / kKvGroup), few_(task, scratch, value_groups_),
-        queries_(scratch.take<Pair>(key_groups_ * kGroupPairs * kFewRows)), query_scales_(scratch.take<float>(key_groups_ * kFewRows)),
-        query_sums_(scratch.take<float>(key_groups_ * kFewRows)), weights_(scratch.take<Pair>(value_groups_ * kFewRows * kBlockPairs)),
+      : task_(task),
+        layout_(*task.layout),
+        key_groups_((layout_.key_dim + kKvGroup - 1) / kKvGroup),
+        value_groups_((layout_.value_dim + kKvGroup - 1) / kKvGroup),
+        few_(task, scratch, value_groups_),
+        queries_(scratch.take<Pair>(key_groups_ * kGroupPairs * kFewRows)),
+        query_scales_(scratch.take<float>(key_groups_ * kFewRows)),
+        query_sums_(scratch.take<float>(key_groups_ * kFewRows)),
+        weights_(scratch.take<Pair>(value_groups_ * kFewRows * kBlockPairs)),
         weight_scales_(scratch.take<float>(value_groups_ * kFewRows)),
-        relative_(scratch.take<float>(value_groups_ * kKvBlock)), greatest_scale_(scratch.take<float>(value_groups_)) {}
+        relative_(scratch.take<float>(value_groups_ * kKvBlock)),
+        greatest_scale_(scratch.take<float>(value_groups_)) {}
 
   void run() {
     for (size_t row = 0; row < few_.rows(); ++row)
@@ -82,7 +89,8 @@ class FewCodes {
     in_parts<V::kFewTile>(few_.rows(), [&](size_t row, auto count) {
       for (size_t lane = 0; lane < kKvBlock; lane += kWide) {
         multiply<V, count.value, V::kColumns, 1, kFewRows>(
-            queries_ + group * kGroupPairs * kFewRows + row, keys + lane, kKvBlock, pairs, ahead_, [](size_t, size_t) { return typename V::Int{}; },
+            queries_ + group * kGroupPairs * kFewRows + row, keys + lane, kKvBlock, pairs, ahead_,
+            [](size_t, size_t) { return typename V::Int{}; },
             [&](size_t r, size_t n, auto sum) {
               size_t column = lane + n * V::kLanes, at = group * kFewRows + row + r;
               float* score = scores_ + (row + r) * kKvBlock + column;
@@ -96,7 +104,8 @@ class FewCodes {
 
   /// Probabilities times the scales of the values, as 16-bit codes; times the offsets, added up.
   void round_weights(const float* scales, size_t first, const Seen& any) {
-    for (size_t group = 0; group < value_groups_; ++group) greatest_scale_[group] = relative_scales(scales + group * 2 * kKvBlock, any, relative_ + group * kKvBlock);
+    for (size_t group = 0; group < value_groups_; ++group)
+      greatest_scale_[group] = relative_scales(scales + group * 2 * kKvBlock, any, relative_ + group * kKvBlock);
     bool whole = few_.all_seen(first);
     for (size_t row = 0; row < few_.rows(); ++row) {
       const float* p = scores_ + row * kKvBlock;
@@ -150,8 +159,8 @@ class FewCodes {
     size_t begin = static_cast<size_t>(any.begin) / 2, end = (static_cast<size_t>(any.end) + 1) / 2;
     in_parts<V::kFewTile>(few_.rows(), [&](size_t row, auto count) {
       multiply<V, count.value, N, kBlockPairs, 1>(
-          weights_ + (group * kFewRows + row) * kBlockPairs + begin, codes + begin * layout_.value_lanes + lane, layout_.value_lanes, end - begin, ahead_,
-          [](size_t, size_t) { return typename V::Int{}; },
+          weights_ + (group * kFewRows + row) * kBlockPairs + begin, codes + begin * layout_.value_lanes + lane, layout_.value_lanes,
+          end - begin, ahead_, [](size_t, size_t) { return typename V::Int{}; },
           [&](size_t r, size_t n, auto sum) {
             float* out = task_.values + (row + r) * layout_.value_lanes + lane + n * V::kLanes;
             V::store(out, V::fma(V::to_float(sum), V::set(weight_scales_[group * kFewRows + row + r]), V::load(out)));
@@ -175,7 +184,7 @@ class FewCodes {
   Pair* queries_;        // [group][pair of dimensions][kFewRows]
   float* query_scales_;  // [group][kFewRows]
   float* query_sums_;
-  Pair* weights_;        // [group][kFewRows][pair of tokens]
+  Pair* weights_;  // [group][kFewRows][pair of tokens]
   float* weight_scales_;
   float* relative_;        // [group][32]: scales of the values relative to the greatest
   float* greatest_scale_;  // [group]

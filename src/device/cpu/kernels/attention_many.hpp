@@ -1,7 +1,7 @@
 #pragma once
 
-// Private to the attention kernels: many rows. A block of keys and values is converted once into scratch that stays in the L1 cache, and then
-// multiplied with the rows in groups of V::kRows, a register tile.
+// Private to the attention kernels: many rows. A block of keys and values is converted once into scratch that stays in the L1 cache, and
+// then multiplied with the rows in groups of V::kRows, a register tile.
 
 #include "device/cpu/kernels/attention_softmax.hpp"
 
@@ -77,26 +77,20 @@ constexpr size_t kPerElement = 1;
 template <>
 constexpr size_t kPerElement<Pair> = 2;
 
-inline uint32_t brain_bits(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof(bits));
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 0x40u;
-  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-}
-
-inline float element(const float* x, size_t k, size_t, float scale, float) { return x[k] * scale; }
-inline Pair element(const float* x, size_t k, size_t count, float scale, Pair) {
-  return {brain_bits(x[2 * k] * scale) | (2 * k + 1 < count ? brain_bits(x[2 * k + 1] * scale) << 16 : 0)};
-}
-
 /// E is what is multiplied: float, or Pair of bf16.
 template <class V, class E>
 class ManyRows {
  public:
   explicit ManyRows(const AttentionTask& task)
-      : task_(task), layout_(*task.layout), rows_(task.tokens * task.heads), depth_((layout_.key_dim + kStep - 1) / kStep), scratch_(task.scratch),
-        queries_(scratch_.take<E>((rows_ + V::kRows) * depth_)), keys_(scratch_.take<E>((layout_.key_dim + 1) / kStep * kKvBlock)),
-        values_(scratch_.take<E>(kBlockDepth * layout_.value_lanes)), lanes_(scratch_.take<float>(rows_ * V::kLanes)) {
+      : task_(task),
+        layout_(*task.layout),
+        rows_(task.tokens * task.heads),
+        depth_((layout_.key_dim + kStep - 1) / kStep),
+        scratch_(task.scratch),
+        queries_(scratch_.take<E>((rows_ + V::kRows) * depth_)),
+        keys_(scratch_.take<E>((layout_.key_dim + 1) / kStep * kKvBlock)),
+        values_(scratch_.take<E>(kBlockDepth * layout_.value_lanes)),
+        lanes_(scratch_.take<float>(rows_ * V::kLanes)) {
     memset(lanes_, 0, rows_ * V::kLanes * sizeof(float));
     memset(task.values, 0, rows_ * layout_.value_lanes * sizeof(float));
     for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
@@ -116,7 +110,18 @@ class ManyRows {
   void pack_query(size_t row) {
     const float* query = task_.queries + row / task_.heads * task_.query_stride + row % task_.heads * layout_.key_dim;
     E* out = queries_ + row / V::kRows * V::kRows * depth_ + row % V::kRows;
-    for (size_t k = 0; k < depth_; ++k) out[k * V::kRows] = element(query, k, layout_.key_dim, task_.scale * kLog2E, E{});
+    for (size_t begin = 0; begin < layout_.key_dim; begin += kKvBlock)
+      pack_dimensions(query + begin, least(kKvBlock, layout_.key_dim - begin), out + begin / kStep * V::kRows);
+  }
+
+  void pack_dimensions(const float* query, size_t count, E* out) {
+    alignas(64) float padded[kKvBlock] = {};
+    alignas(64) E elements[kBlockDepth];
+    memcpy(padded, query, count * sizeof(float));
+    typename V::Float x[kKvBlock / V::kLanes];
+    for (size_t i = 0; i < kKvBlock / V::kLanes; ++i) x[i] = V::load(padded + i * V::kLanes) * V::set(task_.scale * kLog2E);
+    store_elements<V>(elements, x);
+    for (size_t k = 0; k * kStep < count; ++k) out[k * V::kRows] = elements[k];
   }
 
   void attend_block(const std::byte* block, size_t first) {
@@ -171,7 +176,8 @@ class ManyRows {
     score_group<R>(row, scores);
     for (size_t r = 0; r < R; ++r) softmax(row + r, first, whole, scores + r * kKvBlock, probabilities + r * kBlockDepth);
     if (nonfinite_ == 0 || whole) return add_values<R>(any, row, probabilities);
-    for (size_t r = 0; r < R; ++r) add_values_of_row(block, seen_by(task_, (row + r) / task_.heads, first), row + r, probabilities + r * kBlockDepth);
+    for (size_t r = 0; r < R; ++r)
+      add_values_of_row(block, seen_by(task_, (row + r) / task_.heads, first), row + r, probabilities + r * kBlockDepth);
     load_values(block, {});
   }
 
@@ -205,7 +211,8 @@ class ManyRows {
 
   template <size_t R, size_t N>
   void add_columns(const Seen& seen, size_t row, size_t lane, const E* probabilities) {
-    size_t begin = static_cast<size_t>(seen.begin) / kStep, end = (static_cast<size_t>(seen.end) + kStep - 1) / kStep, lanes = layout_.value_lanes;
+    size_t begin = static_cast<size_t>(seen.begin) / kStep, end = (static_cast<size_t>(seen.end) + kStep - 1) / kStep,
+           lanes = layout_.value_lanes;
     float* out = task_.values + row * lanes + lane;
     NothingAhead ahead;
     multiply<V, R, N, kBlockDepth, 1>(

@@ -8,8 +8,8 @@ namespace nibble::cpu {
 namespace {
 
 constexpr float kLowest = -3.402823466e+38f;
-/// How far scores may exceed the maximum that probabilities are relative to before it is raised: a factor of 2^12 costs no precision, and so most
-/// blocks need neither the greatest score nor rescaled sums.
+/// How far scores may exceed the maximum that probabilities are relative to before it is raised: a factor of 2^12 costs no precision, and
+/// so most blocks need neither the greatest score nor rescaled sums.
 constexpr float kSlack = 12;
 
 /// Tokens [begin, end) of a block.
@@ -37,10 +37,11 @@ inline Seen seen_by_any(const AttentionTask& task, size_t first_token, size_t la
   return {seen_by(task, first_token, first).begin, seen_by(task, last_token, first).end};
 }
 
-/// The running softmax of a row: sums of probabilities, and of what else is weighted with them, all relative to 2^maximum. Scores are in bits.
+/// The running softmax of a row: sums of probabilities, and of what else is weighted with them, all relative to 2^maximum. Scores are in
+/// bits.
 struct RowSums {
   float* maximum;
-  float* lanes;       ///< lane_count sums kept lane by lane
+  float* lanes;  ///< lane_count sums kept lane by lane
   size_t lane_count;
   float* values;
   size_t value_lanes;
@@ -95,13 +96,14 @@ inline typename V::Float exp2_for(const Pair*, typename V::Float x) {
   return V::exp2_rough(x);
 }
 
+/// Stores 32 numbers as they will be multiplied.
 template <class V>
-inline void store_probabilities(float* out, const typename V::Float* p) {
-  for (size_t i = 0; i < kKvBlock / V::kLanes; ++i) V::store(out + i * V::kLanes, p[i]);
+inline void store_elements(float* out, const typename V::Float* x) {
+  for (size_t i = 0; i < kKvBlock / V::kLanes; ++i) V::store(out + i * V::kLanes, x[i]);
 }
 template <class V>
-inline void store_probabilities(Pair* out, const typename V::Float* p) {
-  V::store_pairs(out, p[0], p[1]);
+inline void store_elements(Pair* out, const typename V::Float* x) {
+  V::store_pairs(out, x[0], x[1]);
 }
 
 /// Turns a row's scores of a block into 2^(score - maximum), and adds them up in the first lanes of the row.
@@ -122,7 +124,7 @@ inline void softmax_row(const float* scores, const Seen& seen, const RowSums& ro
     sum = sum + p;
   }
   V::store(row.lanes, sum);
-  store_probabilities<V>(probabilities, x);
+  store_elements<V>(probabilities, x);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
-// Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so that
-// each file has its own copy compiled for its processor. V has
+// Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so
+// that each file has its own copy compiled for its processor. V has
 //   Float, Int; kLanes floats to a vector; register tiles of at most kRows rows (kFewTile of few) by kColumns vectors
 //   load of float, Half, Brain (to Float), Codes and Pair (to Int); spread, of one float or Pair to all lanes; dot(sum, a, b)
 //   exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to 1e-4
@@ -16,11 +16,19 @@
 namespace nibble::cpu {
 namespace {
 
-struct Half { uint16_t bits; };
-struct Brain { uint16_t bits; };
-struct Codes { uint8_t pair[2]; };
+struct Half {
+  uint16_t bits;
+};
+struct Brain {
+  uint16_t bits;
+};
+struct Codes {
+  uint8_t pair[2];
+};
 /// Two 16-bit numbers that a dot product takes together: integers or bf16.
-struct Pair { uint32_t bits; };
+struct Pair {
+  uint32_t bits;
+};
 
 template <size_t kValue>
 struct Count {
@@ -46,7 +54,8 @@ inline void in_parts(size_t total, const F& f) {
   }
 }
 
-/// Asks for the lines of the next block a few at a time, between products: all at once they would fill the queue to memory and hold up the rest.
+/// Asks for the lines of the next block a few at a time, between products: all at once they would fill the queue to memory and hold up the
+/// rest.
 class Ahead {
  public:
   Ahead() = default;
@@ -97,7 +106,7 @@ template <class V, size_t kCount>
 inline typename V::Float polynomial(const float (&c)[kCount], typename V::Float x) {
   auto sum = V::set(c[kCount - 1]);
 #pragma GCC unroll 8
-  for (size_t i = kCount - 1; i-- > 0;) sum = V::fma(sum, x, V::set(c[i]));
+  for (size_t i = kCount - 1; i > 0; --i) sum = V::fma(sum, x, V::set(c[i - 1]));
   return sum;
 }
 

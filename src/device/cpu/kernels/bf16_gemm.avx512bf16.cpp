@@ -10,8 +10,9 @@
 namespace nibble::cpu {
 namespace {
 
-/// 24 sums, 2 vectors of weights and the activations in 32 registers.
-constexpr size_t kTileRows = 12, kTilePanels = 2;
+/// 24 sums, 3 vectors of weights and the activations in 32 registers. No more rows than a first-level cache has ways: rows 4 KiB apart, as
+/// 2048 columns are, share them.
+constexpr size_t kTileRows = 8, kTilePanels = 3;
 /// Panels of a tile of one or two rows: enough independent sums to hide the latency of 6 cycles.
 constexpr size_t kFewPanels = 8;
 /// Rows that pass over a panel while it lies in the second-level cache: 96 rows of 4096 columns are 768 KiB.
@@ -105,7 +106,7 @@ void round(const float* x, size_t columns, uint16_t* out) {
 }  // namespace
 
 const Bf16Gemm& bf16_gemm_avx512bf16() {
-  static constexpr Bf16Gemm kernel{"gemm_bf16_bf16_32x12_avx512bf16", round, multiply};
+  static constexpr Bf16Gemm kernel{"gemm_bf16_bf16_48x8_avx512bf16", round, multiply};
   return kernel;
 }
 

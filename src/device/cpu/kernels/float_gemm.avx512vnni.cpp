@@ -67,8 +67,19 @@ struct Avx512 {
   }
 };
 
+/// With one zero point for all, codes are looked up in a table of what is left of them: an operation less than subtracting.
+void multiply_u4(const PackedMatrix& w, const float* x, size_t x_stride, const GemmOutput& out, Range panels, Range rows) {
+  if (w.zero_points) return multiply<Avx512, CodeType::u4>(w, x, x_stride, out, panels, rows);
+  float levels[16];
+  for (int code = 0; code < 16; ++code) levels[code] = static_cast<float>(code - w.zero_point);
+  PackedMatrix table = w;
+  table.code_type = CodeType::level4;
+  table.levels = levels;
+  multiply<Avx512, CodeType::level4>(table, x, x_stride, out, panels, rows);
+}
+
 constexpr FloatGemm kKernels[] = {
-    {"gemm_f32_u4_32x12_avx512vnni", multiply<Avx512, CodeType::u4>},
+    {"gemm_f32_u4_32x12_avx512vnni", multiply_u4},
     {"gemm_f32_u8_32x12_avx512vnni", multiply<Avx512, CodeType::u8>},
     {"gemm_f32_level4_32x12_avx512vnni", multiply<Avx512, CodeType::level4>},
     {"gemm_f32_f8e4m3_32x12_avx512vnni", multiply<Avx512, CodeType::f8e4m3>},

@@ -31,7 +31,7 @@ const FloatGemm& float_gemm(CodeType code_type, Isa isa);
 ///   result = y [+ bias] [+ what was there]
 /// where each fma rounds to nearest even, takes denormals for zeros and gives zero for a denormal result, whatever MXCSR says.
 struct Bf16Gemm {
-  std::string_view name;  ///< "gemm_bf16_bf16_32x12_avx512bf16"
+  std::string_view name;  ///< "gemm_bf16_bf16_48x8_avx512bf16"
   /// Rounds a row to bf16, to nearest even, denormals to zero; pads with zeros to a multiple of 32.
   void (*round)(const float* x, size_t columns, uint16_t* out);
   /// As FloatGemm::multiply, x being rows of bf16 padded with zeros to w.padded_columns().

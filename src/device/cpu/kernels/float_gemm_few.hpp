@@ -43,8 +43,7 @@ struct FewSums {
     for (size_t part = 0; part < kParts<Simd>; ++part)
       Code::decode(codes + part * Code::kPartBytes, groups[p * kParts<Simd> + part],
                    [&](size_t c, typename Simd::Floats weights) { Simd::store(decoded[c] + part * Simd::kLanes, weights); });
-    asm("" : : "r"(decoded) : "memory");
-#pragma GCC unroll 16
+    asm("" : : "r"(decoded) : "memory");  // through memory: all columns at once do not fit in registers
     for (size_t c = 0; c < Code::kColumns; ++c)
 #pragma GCC unroll 16
       for (size_t m = 0; m < rows; ++m) {

@@ -33,11 +33,17 @@ size_t scale_bytes(KvPrecision precision, size_t dimensions) {
 template <class T>
 T store(float value);
 template <>
-float store(float value) { return value; }
+float store(float value) {
+  return value;
+}
 template <>
-float16 store(float value) { return to_float16(value); }
+float16 store(float value) {
+  return to_float16(value);
+}
 template <>
-bfloat16 store(float value) { return to_bfloat16(value); }
+bfloat16 store(float value) {
+  return to_bfloat16(value);
+}
 
 float load(float value) { return value; }
 float load(float16 value) { return to_float(value); }

@@ -8,7 +8,8 @@ namespace nibble::cpu {
 constexpr size_t kKvBlock = 32;  ///< tokens whose keys and values lie together
 constexpr size_t kKvGroup = 32;  ///< dimensions that share a scale and an offset
 
-/// How keys and values are kept. u8: value = code * scale + offset, with a scale and an offset (f32) for every token, head and group of 32 dimensions.
+/// How keys and values are kept. u8: value = code * scale + offset, with a scale and an offset (f32) for every token, head and group of 32
+/// dimensions.
 enum class KvPrecision : uint8_t { f32, f16, bf16, u8 };
 
 /// A block: keys and values of one head for 32 tokens, in memory aligned to 64 bytes that was zero before its first token. The order suits
@@ -20,7 +21,7 @@ enum class KvPrecision : uint8_t { f32, f16, bf16, u8 };
 struct KvLayout {
   KvPrecision precision = KvPrecision::f32;
   size_t key_dim = 0, value_dim = 0;
-  size_t value_lanes = 0;                                                   ///< value_dim, up to a multiple of 16
+  size_t value_lanes = 0;                                                         ///< value_dim, up to a multiple of 16
   size_t key_scales = 0, values = 0, value_scales = 0, nonfinite = 0, bytes = 0;  ///< offsets in bytes; size of a block, a multiple of 64
 };
 KvLayout kv_layout(KvPrecision precision, size_t key_dim, size_t value_dim);
