@@ -57,9 +57,9 @@ struct CodeMatrix {
   size_t rows = 0, columns = 0, group_size = 0;
   bool zero_point_per_group = false;
   int zero_point = 0;
-  std::vector<uint32_t> codes;       ///< [rows][columns]
-  std::vector<uint32_t> scales;      ///< [rows][groups]: bits
-  std::vector<uint8_t> zero_points;  ///< [rows][groups]
+  std::vector<uint32_t> codes = {};       ///< [rows][columns]
+  std::vector<uint32_t> scales = {};      ///< [rows][groups]: bits
+  std::vector<uint8_t> zero_points = {};  ///< [rows][groups]
   std::vector<float> levels = std::vector<float>(16);
 
   size_t padded() const { return (columns + 31) / 32 * 32; }

@@ -73,7 +73,7 @@ void check_whole_plan(const std::string& directory) {
   EXPECT_GT(plan->steps.size(), 10u);
   for (const PlanStep& step : plan->steps) EXPECT_FALSE(step.unfused) << step.kind << " " << step.node;
   auto stored = static_cast<double>(std::filesystem::file_size(std::filesystem::path(directory) / "openvino_model.bin"));
-  EXPECT_LE(static_cast<double>(plan->weight_bytes), 1.1 * stored) << "weights that are compressed stay so";
+  EXPECT_LE(static_cast<double>(plan->weight_bytes), 1.25 * stored) << "weights that are compressed stay so";
 }
 
 void check_request(const std::string& directory) {

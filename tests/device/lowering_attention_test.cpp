@@ -163,7 +163,7 @@ std::vector<Edit> experts() {
       [](Editor& e) {
         for (Node* node : e.graph().of_type("ScatterElementsUpdate")) node->set_input(0, e.add("Add", {node->input(0), e.number(0.5f)}));
       },
-      Planned::unfused);
+      Planned::no);
   return edits.all();
 }
 

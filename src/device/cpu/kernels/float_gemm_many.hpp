@@ -9,6 +9,7 @@ namespace {
 /// A block of decoded weights, two panels of 128 columns, takes 16 KiB of a first-level cache of 32 or more.
 constexpr size_t kBlockColumns = 128;
 constexpr size_t kDecodedPanels = 2;
+constexpr size_t kDecodedStride = kBlockColumns * kPanelRows;
 /// Rows that share a decoded block: decoding costs about 4 % of their arithmetic.
 constexpr size_t kBlockRows = 48;
 /// Panels that pass over a copied block of activations: copying from the third-level cache costs about 3 % of their arithmetic.
@@ -28,8 +29,7 @@ struct BlockSums {
 /// Some columns of one group, of a few rows of x and panels of decoded weights.
 struct Tile {
   const float* weights;  ///< [panel][column][lane]
-  size_t panel_stride;
-  const float* x;  ///< rows kCopyStride apart
+  const float* x;        ///< rows kCopyStride apart
   size_t columns;
   bool starts, ends;                  ///< the group
   float *group, *total;               ///< sums, of the first row and panel
@@ -51,10 +51,10 @@ struct TileSums {
 #pragma GCC unroll 16
       for (size_t v = 0; v < kVectors; ++v) at[m][v] = tile.starts ? Simd::zero() : Simd::load(tile.group + place_of_sum(m, v));
   }
-  [[gnu::always_inline]] void add_column(const float* weights, size_t panel_stride, const float* x) {
+  [[gnu::always_inline]] void add_column(const float* weights, const float* x) {
     typename Simd::Floats column[kVectors];
 #pragma GCC unroll 16
-    for (size_t v = 0; v < kVectors; ++v) column[v] = Simd::load(weights + place(v, panel_stride));
+    for (size_t v = 0; v < kVectors; ++v) column[v] = Simd::load(weights + place(v, kDecodedStride));
 #pragma GCC unroll 16
     for (size_t m = 0; m < rows; ++m) {
       auto value = Simd::broadcast(x[m * kCopyStride]);
@@ -85,7 +85,7 @@ template <class Simd, size_t rows, size_t panels>
 void multiply_tile(const Tile& tile) {
   TileSums<Simd, rows, panels> sums;
   sums.load(tile);
-  for (size_t k = 0; k < tile.columns; ++k) sums.add_column(tile.weights + k * kPanelRows, tile.panel_stride, tile.x + k);
+  for (size_t k = 0; k < tile.columns; ++k) sums.add_column(tile.weights + k * kPanelRows, tile.x + k);
   if (tile.ends)
     sums.add_scaled(tile);
   else
@@ -170,15 +170,8 @@ class RowBlock {
 
  private:
   void decode(size_t panel, size_t count) {
-    weights_ = decoded_;
-    panel_stride_ = kBlockColumns * kPanelRows;
-    if constexpr (type == CodeType::f32) {  // needs no decoding
-      panel_stride_ = w_.padded_columns() * kPanelRows;
-      weights_ = reinterpret_cast<const float*>(w_.codes) + (first_panel_ + panel) * panel_stride_ + begin_ * kPanelRows;
-    } else {
-      auto run = groups_are_whole_vectors<Simd, type>(w_) ? decode_groups<Simd, type> : decode_columns<Simd, type>;
-      for (size_t p = 0; p < count; ++p) run(w_, first_panel_ + panel + p, begin_, end_, decoded_ + p * panel_stride_);
-    }
+    auto run = groups_are_whole_vectors<Simd, type>(w_) ? decode_groups<Simd, type> : decode_columns<Simd, type>;
+    for (size_t p = 0; p < count; ++p) run(w_, first_panel_ + panel + p, begin_, end_, decoded_ + p * kDecodedStride);
   }
 
   /// Tiles of about the same number of rows: few rows keep the arithmetic units less busy.
@@ -188,8 +181,8 @@ class RowBlock {
     for (size_t i = 0; i < tiles; ++i) {
       size_t row = i * rows_ / tiles, rows = (i + 1) * rows_ / tiles - row, p = 0;
       for (; p + Simd::kTilePanels <= count; p += Simd::kTilePanels)
-        multiply_groups(tile_of<Simd, Simd::kTilePanels>(rows), Simd::kTilePanels, row, panel + p, weights_ + p * panel_stride_);
-      for (; p < count; ++p) multiply_groups(tile_of<Simd, 1>(rows), 1, row, panel + p, weights_ + p * panel_stride_);
+        multiply_groups(tile_of<Simd, Simd::kTilePanels>(rows), Simd::kTilePanels, row, panel + p, decoded_ + p * kDecodedStride);
+      for (; p < count; ++p) multiply_groups(tile_of<Simd, 1>(rows), 1, row, panel + p, decoded_ + p * kDecodedStride);
     }
   }
 
@@ -200,8 +193,8 @@ class RowBlock {
       if (stop == group_end)
         for (size_t p = 0; p < panels; ++p) copy_scales(first_panel_ + panel + p, g, scales[p]);
       size_t offset = k - begin_;
-      multiply_tile({weights + offset * kPanelRows, panel_stride_, copy_ + row * kCopyStride + offset, stop - k, k == g * group_,
-                     stop == group_end, sums_.group + at_sum(row, panel), sums_.total + at_sum(row, panel), scales});
+      multiply_tile({weights + offset * kPanelRows, copy_ + row * kCopyStride + offset, stop - k, k == g * group_, stop == group_end,
+                     sums_.group + at_sum(row, panel), sums_.total + at_sum(row, panel), scales});
       k = stop;
     }
   }
@@ -214,10 +207,8 @@ class RowBlock {
   const PackedMatrix& w_;
   const float* x_;
   size_t x_stride_, rows_, group_, groups_;
-  size_t first_panel_ = 0, begin_ = 0, end_ = 0;  ///< panels and columns under way
-  const float* weights_ = nullptr;                ///< decoded: [panel][column][lane]
-  size_t panel_stride_ = 0;
-  alignas(64) float decoded_[kDecodedPanels * kBlockColumns * kPanelRows];
+  size_t first_panel_ = 0, begin_ = 0, end_ = 0;                ///< panels and columns under way
+  alignas(64) float decoded_[kDecodedPanels * kDecodedStride];  ///< [panel][column][lane]
   alignas(64) float copy_[kBlockRows * kCopyStride];
   BlockSums sums_;
 };
