@@ -45,30 +45,14 @@ double read_limit() {
   return limit;
 }
 
-double f32_limit() {
-  return best_rate([] {
-    double result = 0, operations = f32_multiply_add(2'000'000, result);
+/// Float operations, two for each multiply-accumulate.
+double limit_of(PeakLoop loop) {
+  return best_rate([=] {
+    double result = 0, operations = 2 * loop(2'000'000, result);
     benchmark::DoNotOptimize(result);
     return operations;
   });
 }
-
-#if defined(__x86_64__)
-__attribute__((target("avx512f,avx512bf16"))) double dot_bf16(size_t iterations) {
-  constexpr size_t kChains = 12;
-  __m512 sums[kChains];
-  auto ones = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f80));
-  for (auto& sum : sums) sum = _mm512_setzero_ps();
-  for (size_t i = 0; i < iterations; ++i)
-    for (auto& sum : sums) sum = _mm512_dpbf16_ps(sum, ones, ones);
-  for (auto& sum : sums) benchmark::DoNotOptimize(sum);
-  return static_cast<double>(iterations) * kChains * 32 * 2;
-}
-
-double bf16_limit() {
-  return best_rate([] { return dot_bf16(2'000'000); });
-}
-#endif
 
 /// Random codes that are small finite numbers, scales of 1.
 struct Weights {
@@ -118,14 +102,14 @@ void run(benchmark::State& state, const Gemm& gemm, const Weights& w, const std:
 void multiply_f32(benchmark::State& state, Isa isa, CodeType type, size_t columns, size_t group, size_t bytes, size_t slice, size_t rows) {
   const Weights w(type, columns, group, bytes);
   const std::vector<float> x(rows * columns, 0.5f);
-  run(state, float_gemm(type, isa), w, x, rows, slice, f32_limit());
+  run(state, float_gemm(type, isa), w, x, rows, slice, limit_of(peak_loops(to_string(isa)).f32));
 }
 
 #if defined(__x86_64__)
 void multiply_bf16(benchmark::State& state, size_t columns, size_t bytes, size_t slice, size_t rows) {
   const Weights w(CodeType::bf16, columns, 0, bytes);
   const std::vector<uint16_t> x(rows * columns, 0x3f00);
-  run(state, bf16_gemm(Isa::avx512bf16), w, x, rows, slice, bf16_limit());
+  run(state, bf16_gemm(Isa::avx512bf16), w, x, rows, slice, limit_of(peak_loops("avx512bf16").bf16));
 }
 #endif
 

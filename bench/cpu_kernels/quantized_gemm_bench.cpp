@@ -49,7 +49,7 @@ double read_limit() {
 }
 
 double dot_limit(Isa isa, CodeType type) {
-  const DotLoops loops = dot_loops(to_string(isa));
+  const PeakLoops loops = peak_loops(to_string(isa));
   return best_rate([&] {
     double result = 0, operations = (type == CodeType::u4 ? loops.int4 : loops.int8)(1'000'000, result);
     benchmark::DoNotOptimize(result);
@@ -86,7 +86,7 @@ struct Activations {
   std::vector<int32_t> sums;
   QuantizedRows rows;
 
-  Activations(const QuantizedGemm& gemm, size_t count, size_t columns) {
+  Activations(const QuantizedGemm& gemm, const PackedMatrix& w, size_t count, size_t columns) {
     rows.rows = count, rows.stride = (columns + 63) / 64 * 64, rows.chunks = columns / kChunk;
     codes.resize(count * rows.stride), scales.resize(count * rows.chunks), sums.resize(count * rows.chunks);
     std::mt19937 random(2);
@@ -95,6 +95,7 @@ struct Activations {
       for (float& v : x) v = static_cast<float>(random() % 1000) / 500.0f - 1;
       gemm.quantize(x.data(), columns, kChunk, &codes[m * rows.stride], &scales[m * rows.chunks], &sums[m * rows.chunks]);
     }
+    fold_zero_point(w, sums.data(), sums.size());
     rows.codes = codes.data(), rows.scales = scales.data(), rows.sums = sums.data();
   }
 };
@@ -102,7 +103,7 @@ struct Activations {
 void multiply(benchmark::State& state, Case c) {
   const QuantizedGemm& gemm = quantized_gemm(c.type, c.isa);
   const Weights w(c);
-  const Activations x(gemm, c.rows, c.columns);
+  const Activations x(gemm, w.matrix, c.rows, c.columns);
   std::vector<float> out(c.rows * w.matrix.rows);
   const size_t slice = c.weight_rows / kPanelRows, slices = w.matrix.panels() / slice;
   size_t next = 0;
@@ -120,7 +121,6 @@ void multiply(benchmark::State& state, Case c) {
 
 void quantize(benchmark::State& state, Isa isa, size_t group) {
   const QuantizedGemm& gemm = quantized_gemm(CodeType::u4, isa);
-  const Activations x(gemm, 1, 2048);
   std::vector<float> values(2048, 0.5f), scales(64);
   std::vector<int8_t> codes(2048);
   std::vector<int32_t> sums(64);

@@ -15,7 +15,7 @@ class Aim:
     value: Callable  # of Figures; None where it was not measured
 
     def wanted(self, isa):
-        return self.vnni if "vnni" in isa else self.plain
+        return self.vnni if isa.startswith("avx512") or "vnni" in isa else self.plain
 
 
 def ratio(a, b) -> Optional[float]:
@@ -28,7 +28,7 @@ def against_rival(weights, what, plain, vnni):
 
 
 def share_of_machine(weights, what, plain, vnni):
-    limit = "bandwidth" if what == "decode" else "int8 limit"
+    limit = "bandwidth" if what == "decode" else "arithmetic"
     return Aim(f"{NAMES[weights]} {what}, share of the {limit}", "%", plain, vnni, lambda f: f.share("Nibble", weights, what))
 
 

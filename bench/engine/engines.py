@@ -1,7 +1,7 @@
 """The engines: how each is run in a process of its own, and its figures in one form.
 
 A result has load_s, peak_mb, prefill {prompt tokens: tokens/s} and decode {depth: tokens/s}; Nibble's also batch {sequences: tokens/s},
-limits, isa, weight_bytes_per_token and prefill_weights.
+shares of the machine {prefill, decode, batch} likewise, limits, isa, arithmetic, weight_bytes_per_token and prefill_weights.
 """
 
 import json
@@ -91,11 +91,12 @@ class Nibble(Engine):
         return command
 
     def parse(self, result):
-        return {"load_s": result["load_s"], "peak_mb": result["peak_rss_mb"], "limits": result["limits"],
-                "isa": os.environ.get("NIBBLE_CPU_ISA") or result["isa"], "weight_bytes_per_token": result["weight_bytes_per_token"],
-                "prefill_weights": result["prefill_weights"], "prefill": {one["tokens"]: one["tps"] for one in result["prefill"]},
-                "decode": {one["depth"]: one["tps"] for one in result["decode"]},
-                "batch": {one["sequences"]: one["tps"] for one in result.get("batch", [])}}
+        by = {"prefill": "tokens", "decode": "depth", "batch": "sequences"}
+        speeds = {what: {one[key]: one["tps"] for one in result[what]} for what, key in by.items()}
+        shares = {what: {one[key]: one["share"] for one in result[what]} for what, key in by.items()}
+        return {"load_s": result["load_s"], "peak_mb": result["peak_rss_mb"], "limits": result["limits"], "isa": result["isa"],
+                "arithmetic": result["arithmetic"], "weight_bytes_per_token": result["weight_bytes_per_token"],
+                "prefill_weights": result["prefill_weights"], **speeds, "shares": shares}
 
 
 class OpenVINO(Engine):

@@ -17,10 +17,10 @@ class Figures:
     long_prompt: int = 4096
     sequences: int = 8
 
-    def _one(self, run, what):
+    def _one(self, tables, what):
         table, key = {"prefill": ("prefill", self.prompt), "decode": ("decode", self.depth), "long prefill": ("prefill", self.long_prompt),
                       "long decode": ("decode", self.long_prompt), "batch": ("batch", self.sequences)}[what]
-        return run.get(table, {}).get(key)
+        return tables.get(table, {}).get(key)
 
     def of(self, engine, weights, cold=False):
         return [run for run in self.runs if (run["engine"], run["weights"], run["cold"]) == (engine, weights, cold)]
@@ -43,22 +43,31 @@ class Figures:
         return max((self.median(name, weights, what) or 0 for name in self.engines() if name != "Nibble"), default=0) or None
 
     def limits(self):
-        """The best that any process measured: what the machine can do does not depend on who was disturbed."""
+        """Medians of what Nibble's processes measured."""
         measured = [run["limits"] for run in self.runs if "limits" in run]
-        return {name: max(one[name] for one in measured) for name in measured[0]} if measured else {}
+        return {name: statistics.median(one[name] for one in measured) for name in measured[0]} if measured else {}
 
     def isa(self):
         return next((run["isa"] for run in self.runs if "isa" in run), "")
 
     def share(self, engine, weights, what):
-        """Of the bytes that could be read (decode) or of the multiplications that could be done (prefill: in float32 for FP16, else in int8)."""
+        """Of the bytes that could be read (decode) or of the multiplications that could be done in the arithmetic that Nibble chose (prefill).
+        Nibble measures the machine around each of its figures; the others are compared with the median of that."""
+        shares = [share for run in self.of(engine, weights) if (share := self._one(run.get("shares", {}), what))]
+        if shares:
+            return statistics.median(shares)
         rate, limits = self.median(engine, weights, what), self.limits()
         if not rate or not limits or what not in SINGLE:
             return None
         if what == "decode":
             return rate * self.bytes_per_token[engine, weights] / (limits["read_gb_s"] * 1e9)
-        macs = limits["f32_gflop_s"] / 2 if weights == "fp16" else limits["int8_gmac_s"]
-        return rate * self.prefill_weights() / (macs * 1e9)
+        return rate * self.prefill_weights() / (self.multiplications(weights) * 1e9)
+
+    def multiplications(self, weights):
+        """In 1e9 per second, as Nibble multiplies such weights."""
+        arithmetic = next(run["arithmetic"] for run in self.runs if run["weights"] == weights and "arithmetic" in run)
+        limits = self.limits()
+        return limits["f32_gflop_s"] / 2 if arithmetic == "f32" else limits[f"{arithmetic}_gmac_s"]
 
     def prefill_weights(self):
         return next(run["prefill_weights"] for run in self.runs if "prefill_weights" in run)

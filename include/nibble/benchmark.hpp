@@ -28,18 +28,19 @@ struct Rate {
   int64_t sequences = 1;  ///< that run together; tps counts the tokens of all
   double tps = 0;         ///< median
   double tps_min = 0, tps_max = 0;
-  double share = 0;  ///< of what the machine's limits allow
+  double share = 0;  ///< of what the machine allowed just before and after each repetition; median
 };
 
 struct BenchmarkResult {
-  std::string model, device, isa;
+  std::string model, device;
+  std::string isa;         ///< that the kernels use
+  std::string arithmetic;  ///< that the share of a prompt is of: "int4", "int8", "bf16" or "f32"
   int threads = 0;
-  MachineLimits limits;
+  MachineLimits limits;  ///< with the instructions of `isa`
   double load_s = 0, ttft_ms = 0;
-  std::vector<Rate>
-      prefill;  ///< share: weights that multiply x tokens, of the int8 limit where the device computes in int8, else of the f32 limit
-  std::vector<Rate> decode;  ///< share: bytes of weights that are read for a token, of the bytes that can be read
-  std::vector<Rate> batch;   ///< decoding of several sequences together; share as for decode
+  std::vector<Rate> prefill;  ///< share: weights that multiply x tokens, of the arithmetic's multiply-accumulates
+  std::vector<Rate> decode;   ///< share: bytes of weights that are read for a token, of the bytes that can be read
+  std::vector<Rate> batch;    ///< decoding of several sequences together; share as for decode
   uint64_t peak_rss_bytes = 0, weight_bytes = 0;
   uint64_t weight_bytes_per_token = 0;  ///< all but the table of embeddings, of which a token reads one row
   uint64_t prefill_weights = 0;         ///< that multiply for every token of a prompt: all but embeddings and head

@@ -7,16 +7,19 @@
 
 namespace nibble {
 
-/// What this machine can do at most, measured now on the context's threads; takes about a second.
-struct MachineLimits {
-  double read_gb_s = 0;    ///< bytes read from memory, in 1e9 per second
-  double int8_gmac_s = 0;  ///< 8-bit multiply-accumulates, in 1e9 per second
-  double f32_gflop_s = 0;  ///< float operations (a fused multiply-add counts as two), in 1e9 per second
-};
-MachineLimits measure_machine_limits(Context& context);
-
-/// The best instruction set of this processor that Nibble knows: "avx512vnni", "avx2vnni", "avx2" or "scalar".
+/// The best instruction set of this processor that Nibble knows: "avx512bf16", "avx512vnni", "avx2vnni", "avx2" or "scalar".
 std::string instruction_set();
+
+/// What this machine can do at most, in 1e9 per second.
+struct MachineLimits {
+  double read_gb_s = 0;    ///< bytes read from memory
+  double int8_gmac_s = 0;  ///< 8-bit multiply-accumulates
+  double int4_gmac_s = 0;  ///< multiply-accumulates of 4-bit with 8-bit numbers: more than int8 on AVX2 without VNNI
+  double bf16_gmac_s = 0;  ///< bfloat16 multiply-accumulates; 0 where there is no instruction for them
+  double f32_gflop_s = 0;  ///< float operations (a fused multiply-add counts as two)
+};
+/// Measured now on the context's threads with the instructions of `isa`, which this processor must have; takes about a second.
+MachineLimits measure_machine_limits(Context& context, const std::string& isa = instruction_set());
 
 /// For programs: from now on Ctrl-C (SIGINT) and SIGTERM no longer end the process but set a flag. Reads from a terminal
 /// that they interrupt fail once. Process-wide.
@@ -32,5 +35,7 @@ bool is_terminal(StandardStream stream);
 
 /// Most memory that this process has had resident so far, in bytes.
 uint64_t peak_resident_bytes();
+/// Makes peak_resident_bytes() start again from what is resident now. False where the system does not allow it.
+bool reset_peak_resident();
 
 }  // namespace nibble

@@ -23,7 +23,7 @@ __attribute__((target("avx512f"))) double fma_avx512(size_t iterations, double& 
   for (size_t i = 0; i < iterations; ++i)
     for (auto& s : sums) s = _mm512_fmadd_ps(s, factor, factor);
   for (auto& s : sums) result += static_cast<double>(_mm512_cvtss_f32(s));
-  return static_cast<double>(iterations) * kChains * 16 * 2;
+  return static_cast<double>(iterations) * kChains * 16;
 }
 
 __attribute__((target("avx2,fma"))) double fma_avx2(size_t iterations, double& result) {
@@ -32,7 +32,7 @@ __attribute__((target("avx2,fma"))) double fma_avx2(size_t iterations, double& r
   for (size_t i = 0; i < iterations; ++i)
     for (auto& s : sums) s = _mm256_fmadd_ps(s, factor, factor);
   for (auto& s : sums) result += static_cast<double>(_mm256_cvtss_f32(s));
-  return static_cast<double>(iterations) * kChains * 8 * 2;
+  return static_cast<double>(iterations) * kChains * 8;
 }
 
 __attribute__((target("avx512f,avx512bw,avx512vnni"))) double dot_avx512vnni(size_t iterations, double& result) {
@@ -42,6 +42,16 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) double dot_avx512vnni(siz
     for (auto& s : sums) s = _mm512_dpbusd_epi32(s, a, b);
   for (auto& s : sums) result += _mm512_cvtsi512_si32(s);
   return static_cast<double>(iterations) * kChains * 64;
+}
+
+__attribute__((target("avx512f,avx512bf16"))) double dot_avx512bf16(size_t iterations, double& result) {
+  __m512 sums[kChains];
+  auto ones = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f80));
+  for (auto& s : sums) s = _mm512_set1_ps(1.0f);
+  for (size_t i = 0; i < iterations; ++i)
+    for (auto& s : sums) s = _mm512_dpbf16_ps(s, ones, ones);
+  for (auto& s : sums) result += static_cast<double>(_mm512_cvtss_f32(s));
+  return static_cast<double>(iterations) * kChains * 32;
 }
 
 __attribute__((target("avx2,avxvnni"))) double dot_avx2vnni(size_t iterations, double& result) {
@@ -80,7 +90,7 @@ double fma_scalar(size_t iterations, double& result) {
   for (size_t i = 0; i < iterations; ++i)
     for (float& s : sums) s = s * 0.999f + 0.999f;
   for (float s : sums) result += s;
-  return static_cast<double>(iterations) * kChains * 2;
+  return static_cast<double>(iterations) * kChains;
 }
 
 double dot_scalar(size_t iterations, double& result) {
@@ -89,15 +99,6 @@ double dot_scalar(size_t iterations, double& result) {
     for (uint32_t& s : sums) s += (s & 0xff) * 3 + 1;
   for (uint32_t s : sums) result += s;
   return static_cast<double>(iterations) * kChains;
-}
-
-std::string_view best_dot() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return "avx512vnni";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("avxvnni")) return "avx2vnni";
-  if (__builtin_cpu_supports("avx2")) return "avx2";
-#endif
-  return "scalar";
 }
 
 }  // namespace
@@ -112,25 +113,14 @@ NIBBLE_VECTOR_CLONES float sum_floats(const float* values, size_t count) {
   return total;
 }
 
-double f32_multiply_add(size_t iterations, double& result) {
+PeakLoops peak_loops(std::string_view instruction_set) {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return fma_avx512(iterations, result);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return fma_avx2(iterations, result);
+  if (instruction_set == "avx512bf16") return {dot_avx512vnni, dot_avx512vnni, dot_avx512bf16, fma_avx512};
+  if (instruction_set == "avx512vnni") return {dot_avx512vnni, dot_avx512vnni, nullptr, fma_avx512};
+  if (instruction_set == "avx2vnni") return {dot_avx2vnni, dot_avx2vnni, nullptr, fma_avx2};
+  if (instruction_set == "avx2") return {dot8_avx2, dot4_avx2, nullptr, fma_avx2};
 #endif
-  return fma_scalar(iterations, result);
+  return {dot_scalar, dot_scalar, nullptr, fma_scalar};
 }
-
-DotLoops dot_loops(std::string_view instruction_set) {
-#if defined(__x86_64__)
-  if (instruction_set.starts_with("avx512")) return {dot_avx512vnni, dot_avx512vnni};
-  if (instruction_set == "avx2vnni") return {dot_avx2vnni, dot_avx2vnni};
-  if (instruction_set == "avx2") return {dot8_avx2, dot4_avx2};
-#endif
-  return {dot_scalar, dot_scalar};
-}
-
-double int8_multiply_accumulate(size_t iterations, double& result) { return dot_loops(best_dot()).int8(iterations, result); }
-
-double int4_multiply_accumulate(size_t iterations, double& result) { return dot_loops(best_dot()).int4(iterations, result); }
 
 }  // namespace nibble

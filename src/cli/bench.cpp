@@ -34,7 +34,13 @@ json to_json(const BenchmarkResult& r) {
           {"device", r.device},
           {"isa", r.isa},
           {"threads", r.threads},
-          {"limits", {{"read_gb_s", r.limits.read_gb_s}, {"int8_gmac_s", r.limits.int8_gmac_s}, {"f32_gflop_s", r.limits.f32_gflop_s}}},
+          {"arithmetic", r.arithmetic},
+          {"limits",
+           {{"read_gb_s", r.limits.read_gb_s},
+            {"int8_gmac_s", r.limits.int8_gmac_s},
+            {"int4_gmac_s", r.limits.int4_gmac_s},
+            {"bf16_gmac_s", r.limits.bf16_gmac_s},
+            {"f32_gflop_s", r.limits.f32_gflop_s}}},
           {"load_s", r.load_s},
           {"ttft_ms", r.ttft_ms},
           {"prefill", prefill},
@@ -47,9 +53,9 @@ json to_json(const BenchmarkResult& r) {
 }
 
 void print_result(const BenchmarkResult& r) {
-  print(fmt::format("{} on {}, {} threads, {}\n", r.model, r.device, r.threads, r.isa));
-  print(fmt::format("machine: {:.1f} GB/s read, {:.0f} int8 GMAC/s, {:.0f} f32 GFLOP/s\n", r.limits.read_gb_s, r.limits.int8_gmac_s,
-                    r.limits.f32_gflop_s));
+  print(fmt::format("{} on {}, {} threads, {}, multiplies in {}\n", r.model, r.device, r.threads, r.isa, r.arithmetic));
+  print(fmt::format("machine: {:.1f} GB/s read, {:.0f} int8 and {:.0f} int4 GMAC/s, {:.0f} f32 GFLOP/s\n", r.limits.read_gb_s,
+                    r.limits.int8_gmac_s, r.limits.int4_gmac_s, r.limits.f32_gflop_s));
   print(fmt::format("loaded in {:.2f} s, first token after {:.1f} ms, peak memory {}\n\n", r.load_s, r.ttft_ms,
                     human_bytes(static_cast<double>(r.peak_rss_bytes))));
   std::vector<std::vector<std::string>> rows{{"test", "tokens/s", "lowest", "highest", "of the machine"}};

@@ -30,9 +30,14 @@ struct PlanStep {
   bool unfused = false;
 };
 
+/// What numbers most weights are multiplied as. int4: 4-bit weights with 8-bit activations.
+enum class Arithmetic { f32, bf16, int8, int4 };
+
 /// How a device runs a model.
 struct PlanReport {
   std::vector<PlanStep> steps;
+  std::string isa;  ///< of the kernels: "avx2", ...; empty where there is no plan
+  Arithmetic arithmetic = Arithmetic::f32;
   std::string obstacle;  ///< why the model runs op by op, if it does
   std::string weights;   ///< where the packed weights came from
   size_t weight_bytes = 0;

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <random>
 
 #include "base/fail.hpp"
+#include "base/machine_meter.hpp"
 #include "device/model_runner.hpp"
 #include "nibble/inspect.hpp"
 #include "pipeline/model_loader.hpp"
@@ -26,45 +28,111 @@ std::vector<int64_t> random_tokens(int64_t count, int64_t vocab) {
   return ids;
 }
 
-/// Of runs of `tokens` steps of `sequences` sequences.
-Rate rate_of(std::vector<double> seconds, int64_t tokens, int64_t depth, int64_t sequences) {
-  std::sort(seconds.begin(), seconds.end());
-  auto count = static_cast<double>(tokens * sequences);
-  return {tokens, depth, sequences, count / seconds[seconds.size() / 2], count / seconds.back(), count / seconds.front(), 0};
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
+
+/// Samples what the machine can do, beside the memory of the model.
+class Limits {
+ public:
+  Limits(ThreadPool& threads, std::string_view isa, Arithmetic arithmetic) : meter_(threads, isa), arithmetic_(arithmetic) {}
+  double read() {
+    note_peak();
+    double rate = meter_.read();
+    can_reset_ = can_reset_ && reset_peak_resident();
+    return rate;
+  }
+  /// Multiply-accumulates per second.
+  double compute() const {
+    switch (arithmetic_) {
+      case Arithmetic::int4: return meter_.int4();
+      case Arithmetic::int8: return meter_.int8();
+      case Arithmetic::bf16: return meter_.bf16();
+      case Arithmetic::f32: break;
+    }
+    return meter_.f32();
+  }
+  /// Without what the samples took.
+  uint64_t peak_bytes() {
+    note_peak();
+    return peak_;
+  }
+
+ private:
+  void note_peak() {
+    if (can_reset_) peak_ = std::max(peak_, peak_resident_bytes());
+  }
+  MachineMeter meter_;
+  Arithmetic arithmetic_;
+  bool can_reset_ = true;
+  uint64_t peak_ = 0;
+};
+
+/// The repetitions of one test.
+class Repetitions {
+ public:
+  /// `work`: what one repetition reads or multiplies, in the units of `limit`.
+  Repetitions(int64_t tokens, int64_t depth, int64_t sequences, double work) : work_(work) {
+    rate_.tokens = tokens, rate_.depth = depth, rate_.sequences = sequences;
+  }
+  /// `limit`: a sample of the machine, taken before and after.
+  void time(const std::function<double()>& limit, const std::function<void()>& body) {
+    double before = limit();
+    auto start = Clock::now();
+    body();
+    double seconds = seconds_since(start);
+    seconds_.push_back(seconds);
+    shares_.push_back(work_ / seconds / std::max(before, limit()));
+  }
+  Rate result() {
+    auto count = static_cast<double>(rate_.tokens * rate_.sequences);
+    rate_.tps = count / median(seconds_);
+    rate_.tps_min = count / *std::max_element(seconds_.begin(), seconds_.end());
+    rate_.tps_max = count / *std::min_element(seconds_.begin(), seconds_.end());
+    rate_.share = median(shares_);
+    return rate_;
+  }
+
+ private:
+  Rate rate_;
+  double work_;
+  std::vector<double> seconds_, shares_;
+};
 
 /// Runs prompts and single tokens through a runner and times them.
 class Stopwatch {
  public:
-  Stopwatch(ModelRunner& runner, const BenchmarkOptions& options, int64_t vocab, ProgressStage& stage)
-      : runner_(runner), options_(options), vocab_(vocab), stage_(stage) {}
+  Stopwatch(ModelRunner& runner, const BenchmarkOptions& options, const BenchmarkResult& weights, int64_t vocab, Limits& limits,
+            ProgressStage& stage)
+      : runner_(runner), options_(options), weights_(weights), vocab_(vocab), limits_(limits), stage_(stage) {}
 
   Rate prefill(int64_t tokens) {
     auto ids = random_tokens(tokens, vocab_);
-    std::vector<double> seconds;
+    Repetitions repetitions(tokens, 0, 1, static_cast<double>(weights_.prefill_weights) * static_cast<double>(tokens));
     for (int i = 0; i < options_.repetitions; ++i) {
-      auto start = Clock::now();
-      forward(ids, 1);
-      seconds.push_back(seconds_since(start));
+      repetitions.time([&] { return limits_.compute(); }, [&] { forward(ids, 1); });
       runner_.release(0);
       stage_.advance(static_cast<uint64_t>(tokens));
     }
-    return rate_of(seconds, tokens, 0, 1);
+    return repetitions.result();
   }
 
   /// The first step after the prompt is not timed: buffers and threads settle there.
   Rate decode(int64_t depth, int64_t sequences) {
-    std::vector<double> seconds;
+    double bytes = static_cast<double>(weights_.weight_bytes_per_token) * static_cast<double>(options_.new_tokens);
+    Repetitions repetitions(options_.new_tokens, depth, sequences, bytes);
     for (int i = 0; i < options_.repetitions; ++i) {
       forward(random_tokens(std::max<int64_t>(depth, 1), vocab_), sequences);
       forward({1 % vocab_}, sequences);
-      auto start = Clock::now();
-      for (int64_t t = 0; t < options_.new_tokens; ++t) forward({t % vocab_}, sequences);
-      seconds.push_back(seconds_since(start));
+      repetitions.time([&] { return limits_.read(); },
+                       [&] {
+                         for (int64_t t = 0; t < options_.new_tokens; ++t) forward({t % vocab_}, sequences);
+                       });
       for (int64_t s = 0; s < sequences; ++s) runner_.release(static_cast<SequenceId>(s));
       stage_.advance(static_cast<uint64_t>(options_.new_tokens * sequences));
     }
-    return rate_of(seconds, options_.new_tokens, depth, sequences);
+    return repetitions.result();
   }
 
  private:
@@ -76,7 +144,9 @@ class Stopwatch {
 
   ModelRunner& runner_;
   const BenchmarkOptions& options_;
+  const BenchmarkResult& weights_;
   int64_t vocab_;
+  Limits& limits_;
   ProgressStage& stage_;
 };
 
@@ -113,25 +183,14 @@ void note_weights(BenchmarkResult& result, const ModelInfo& info) {
   if (head) result.prefill_weights -= head->elements;
 }
 
-bool computes_in_int8(const ModelInfo& info, const CompiledModel& model, const Properties& properties) {
-  auto group = properties.find("DYNAMIC_QUANTIZATION_GROUP_SIZE");
-  if (model.device_name() != "CPU" || (group != properties.end() && group->second == "0")) return false;
-  uint64_t integers = 0, all = 0;
-  for (const WeightKind& kind : info.weights)
-    for (const auto& [type, count] : kind.precisions) {
-      all += count;
-      if (type == "u4" || type == "i4" || type == "u8" || type == "i8") integers += count;
-    }
-  return 2 * integers > all;
-}
-
-void note_shares(BenchmarkResult& result, bool in_int8) {
-  double limit = in_int8 ? result.limits.int8_gmac_s * 1e9 : result.limits.f32_gflop_s * 1e9 / 2;
-  for (Rate& rate : result.prefill) rate.share = static_cast<double>(result.prefill_weights) * rate.tps / limit;
-  for (auto* rates : {&result.decode, &result.batch})
-    for (Rate& rate : *rates)
-      rate.share = static_cast<double>(result.weight_bytes_per_token) * rate.tps / static_cast<double>(rate.sequences) /
-                   (result.limits.read_gb_s * 1e9);
+std::string_view to_string(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::int4: return "int4";
+    case Arithmetic::int8: return "int8";
+    case Arithmetic::bf16: return "bf16";
+    case Arithmetic::f32: break;
+  }
+  return "f32";
 }
 
 }  // namespace
@@ -148,21 +207,22 @@ BenchmarkResult benchmark(const std::filesystem::path& model, const std::string&
   result.load_s = seconds_since(start);
   result.model = model.string();
   result.device = runner->device_name();
-  result.isa = instruction_set();
+  PlanReport plan = compiled->plan().value_or(PlanReport{});
+  result.isa = plan.isa.empty() ? instruction_set() : plan.isa;
+  result.arithmetic = to_string(plan.arithmetic);
   result.threads = context->thread_count();
   note_weights(result, info);
 
   int64_t vocab = compiled->outputs().front().shape.rank_is_known() ? compiled->outputs().front().shape.dims().back() : 1;
   ProgressStage stage(progress, "benchmark", static_cast<uint64_t>(total_tokens(options)), "tokens");
-  Stopwatch stopwatch(*runner, options, std::max<int64_t>(vocab, 1), stage);
+  Limits limits(context->threads(), result.isa, plan.arithmetic);
+  Stopwatch stopwatch(*runner, options, result, std::max<int64_t>(vocab, 1), limits, stage);
   for (int64_t tokens : options.prompt_tokens) result.prefill.push_back(stopwatch.prefill(tokens));
   for (int64_t depth : options.depths) result.decode.push_back(stopwatch.decode(depth, 1));
   for (int64_t sequences : options.batches) result.batch.push_back(stopwatch.decode(0, sequences));
   result.ttft_ms = result.prefill.empty() ? 0 : 1e3 * static_cast<double>(result.prefill[0].tokens) / result.prefill[0].tps;
-  result.peak_rss_bytes = peak_resident_bytes();  // before the limits, whose buffers are not the model's
-
-  result.limits = measure_machine_limits(*context);
-  note_shares(result, computes_in_int8(info, *compiled, properties));
+  result.peak_rss_bytes = limits.peak_bytes();
+  result.limits = measure_machine_limits(*context, result.isa);
   return result;
 }
 

@@ -20,7 +20,7 @@ constexpr size_t kPerRow = 0;  // group size: all columns
 
 std::vector<float> multiply(const QuantizedGemm& gemm, const PackedMatrix& w, const TestRows& x) {
   std::vector<float> out(x.count * w.rows, kUntouched);
-  gemm.multiply(w, x.rows(), {out.data(), w.rows}, {0, w.panels()}, {0, x.count});
+  gemm.multiply(w, x.rows(w), {out.data(), w.rows}, {0, w.panels()}, {0, x.count});
   return out;
 }
 
@@ -198,7 +198,7 @@ TEST_P(QuantizedGemmTest, SlicesGiveTheSameBits) {
         std::vector<float> out(whole.size(), kUntouched);
         for (size_t p = 0; p < w.panels(); p += panel_step)
           for (size_t m = 0; m < 21; m += row_step)
-            gemm(type).multiply(w, x.rows(), {out.data(), w.rows}, {p, std::min(p + panel_step, w.panels())},
+            gemm(type).multiply(w, x.rows(w), {out.data(), w.rows}, {p, std::min(p + panel_step, w.panels())},
                                 {m, std::min<size_t>(m + row_step, 21)});
         EXPECT_TRUE(same_bits(out, whole)) << panel_step << " panels, " << row_step << " rows";
       }
@@ -212,7 +212,7 @@ TEST_P(QuantizedGemmTest, WritesItsRowsAndColumnsOnly) {
     const TestRows x(rows + 2, 64);
     const size_t stride = 41;
     std::vector<float> out((rows + 2) * stride, kUntouched);
-    gemm(CodeType::u4).multiply(packed.matrix(), x.rows(), {out.data(), stride}, {1, 3}, {1, rows + 1});
+    gemm(CodeType::u4).multiply(packed.matrix(), x.rows(packed.matrix()), {out.data(), stride}, {1, 3}, {1, rows + 1});
     for (size_t m = 0; m < rows + 2; ++m)
       for (size_t n = 0; n < stride; ++n) {
         const bool inside = m >= 1 && m <= rows && n >= 16 && n < 37;
@@ -225,8 +225,8 @@ TEST_P(QuantizedGemmTest, EmptyRangesDoNothing) {
   const Packed packed(TestWeights(WeightSpec{}));
   const TestRows x(2, 32);
   std::vector<float> out(32, kUntouched);
-  gemm(CodeType::u4).multiply(packed.matrix(), x.rows(), {out.data(), 16}, {0, 1}, {1, 1});
-  gemm(CodeType::u4).multiply(packed.matrix(), x.rows(), {out.data(), 16}, {1, 1}, {0, 2});
+  gemm(CodeType::u4).multiply(packed.matrix(), x.rows(packed.matrix()), {out.data(), 16}, {0, 1}, {1, 1});
+  gemm(CodeType::u4).multiply(packed.matrix(), x.rows(packed.matrix()), {out.data(), 16}, {1, 1}, {0, 2});
   EXPECT_EQ(out, std::vector<float>(32, kUntouched));
 }
 
@@ -241,7 +241,7 @@ TEST_P(QuantizedGemmTest, BiasIsAddedBeforeWhatWasThere) {
       for (size_t i = 0; i < there.size(); ++i) there[i] = 0.11f * static_cast<float>(i) + 1e-4f;
       const std::vector<float> product = expected(w, x);
       for (size_t i = 0; i < sum.size(); ++i) sum[i] = (product[i] + bias[i % 27]) + there[i];
-      gemm(type).multiply(packed.matrix(), x.rows(), {there.data(), 27, bias.data(), true}, {0, 2}, {0, rows});
+      gemm(type).multiply(packed.matrix(), x.rows(packed.matrix()), {there.data(), 27, bias.data(), true}, {0, 2}, {0, rows});
       EXPECT_TRUE(same_bits(there, sum));
     }
 }

@@ -103,6 +103,7 @@ struct TestRows {
   std::vector<int8_t> codes;
   std::vector<float> scales;
   std::vector<int32_t> sums;
+  mutable std::vector<int32_t> folded;
 
   TestRows(size_t rows, size_t row_columns, uint32_t seed = 2)
       : count(rows), columns(row_columns), chunks((columns + 31) / 32), stride((columns + 63) / 64 * 64) {
@@ -124,7 +125,12 @@ struct TestRows {
         sums[m * chunks + c] = sum;
       }
   }
-  QuantizedRows rows() const { return {count, stride, chunks, codes.data(), scales.data(), sums.data()}; }
+  /// To be multiplied with w. Lives until the next call.
+  QuantizedRows rows(const PackedMatrix& w) const {
+    folded = sums;
+    fold_zero_point(w, folded.data(), folded.size());
+    return {count, stride, chunks, codes.data(), scales.data(), folded.data()};
+  }
 };
 
 /// What QuantizedGemm documents, for row m of x and weight row n.

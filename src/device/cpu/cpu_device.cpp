@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "base/fail.hpp"
 #include "base/thread_pool.hpp"
 #include "device/cpu/cpu_model.hpp"
 #include "device/cpu/cpu_properties.hpp"
+#include "device/cpu/steps.hpp"
 #include "device/reference/reference_device.hpp"
 #include "graph/op_set.hpp"
 
@@ -23,6 +27,15 @@ std::vector<PortInfo> ports_of(const std::vector<Node*>& nodes) {
   return ports;
 }
 
+/// The one of most weights.
+Arithmetic main_arithmetic(const Precision& precision, const PackedWeights& weights) {
+  std::map<Arithmetic, size_t> counts;
+  for (size_t i = 0; i < weights.size(); ++i)
+    counts[arithmetic_of(precision, weights.matrix(i))] += weights.matrix(i).rows * weights.matrix(i).columns;
+  auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
+  return counts.empty() ? Arithmetic::f32 : std::max_element(counts.begin(), counts.end(), less)->first;
+}
+
 class PagedCompiledModel : public CompiledModel {
  public:
   explicit PagedCompiledModel(std::shared_ptr<const PagedModel> model) : model_(std::move(model)) {}
@@ -38,6 +51,8 @@ class PagedCompiledModel : public CompiledModel {
     PlanReport report;
     report.weights = load.from_cache ? "from the cache" : "packed now: " + load.reason;
     report.weight_bytes = load.bytes;
+    report.isa = to_string(plan.precision.isa);
+    report.arithmetic = main_arithmetic(plan.precision, *plan.weights);
     for (const auto& step : plan.steps)
       report.steps.push_back({std::string(step->kind()), step->detail(plan), step->name, step->is_unfused()});
     return report;

@@ -18,20 +18,20 @@ bool quantizes_activations(const Precision& precision, const PackedMatrix& w) {
 
 bool uses_bf16(const Precision& precision, const PackedMatrix& w) { return precision.bf16 && w.code_type == CodeType::bf16; }
 
-/// Panels that a thread takes at once: even, since kernels take them in pairs, and small enough that all threads end together.
-size_t panel_grain(const Execution& execution, size_t panels) {
+/// Panels that a thread takes at once: whole tiles of an even number of panels, and so few that all threads end together.
+size_t panel_grain(const Execution& execution, size_t panels, size_t tile) {
   constexpr size_t kPartsPerThread = 8;
-  size_t parts = static_cast<size_t>(execution.threads().size()) * kPartsPerThread;
-  return std::max<size_t>(2, round_up((panels + parts - 1) / parts, 2));
+  size_t parts = static_cast<size_t>(execution.threads().size()) * kPartsPerThread, unit = tile % 2 == 0 ? tile : 2 * tile;
+  return std::max(unit, panels / parts / unit * unit);
 }
 
 /// Calls body(panels) on all threads, or here alone where the product is tiny.
 template <class Body>
-void for_panels(const Execution& execution, const PackedMatrix& w, size_t rows, const Body& body) {
+void for_panels(const Execution& execution, const PackedMatrix& w, size_t rows, size_t tile, const Body& body) {
   constexpr size_t kWorthThreads = 1 << 17;  // multiplications: a few microseconds
   size_t panels = w.panels();
   if (w.rows * w.columns * rows < kWorthThreads || execution.threads().size() == 1) return body(Range{0, panels});
-  execution.threads().parallel_for(panels, panel_grain(execution, panels), [&](size_t begin, size_t end) { body(Range{begin, end}); });
+  execution.threads().parallel_for(panels, panel_grain(execution, panels, tile), [&](size_t begin, size_t end) { body(Range{begin, end}); });
 }
 
 /// Calls body(begin, end) on ranges of rows that cost about `cost` nanoseconds each.
@@ -55,9 +55,10 @@ void multiply_quantized(Execution& execution, const PackedMatrix& w, RowsView in
     for (size_t r = begin; r < end; ++r)
       kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, scales + r * chunks,
                       sums + r * chunks);
+    fold_zero_point(w, sums + begin * chunks, (end - begin) * chunks);
   });
   QuantizedRows x{rows, stride, chunks, codes, scales, sums};
-  for_panels(execution, w, rows, [&](Range panels) { kernel.multiply(w, x, out, panels, {0, rows}); });
+  for_panels(execution, w, rows, rows == 1 ? 2 : kernel.tile_panels, [&](Range panels) { kernel.multiply(w, x, out, panels, {0, rows}); });
 }
 
 void multiply_bf16(Execution& execution, const PackedMatrix& w, RowsView in, size_t rows, const GemmOutput& out) {
@@ -67,7 +68,7 @@ void multiply_bf16(Execution& execution, const PackedMatrix& w, RowsView in, siz
   for_rows(execution, rows, 0.1 * static_cast<double>(w.columns), [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r) kernel.round(in.row(r), w.columns, x + r * stride);
   });
-  for_panels(execution, w, rows, [&](Range panels) { kernel.multiply(w, x, stride, out, panels, {0, rows}); });
+  for_panels(execution, w, rows, rows <= 2 ? 8 : 3, [&](Range panels) { kernel.multiply(w, x, stride, out, panels, {0, rows}); });
 }
 
 /// Rows padded with zeros to the columns of the packed matrix.
@@ -90,7 +91,12 @@ void multiply(Execution& execution, const PackedMatrix& w, RowsView in, size_t r
   if (uses_bf16(precision, w)) return multiply_bf16(execution, w, in, rows, out);
   const FloatGemm& kernel = float_gemm(w.code_type, precision.isa);
   RowsView x = padded(execution, w, in, rows);
-  for_panels(execution, w, rows, [&](Range panels) { kernel.multiply(w, x.data, x.stride, out, panels, {0, rows}); });
+  for_panels(execution, w, rows, 2, [&](Range panels) { kernel.multiply(w, x.data, x.stride, out, panels, {0, rows}); });
+}
+
+Arithmetic arithmetic_of(const Precision& precision, const PackedMatrix& w) {
+  if (quantizes_activations(precision, w)) return w.code_type == CodeType::u4 ? Arithmetic::int4 : Arithmetic::int8;
+  return uses_bf16(precision, w) ? Arithmetic::bf16 : Arithmetic::f32;
 }
 
 std::string_view kernel_name(const Precision& precision, const PackedMatrix& w) {

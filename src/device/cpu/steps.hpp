@@ -5,6 +5,7 @@
 #include "device/cpu/kernels/float_gemm.hpp"
 #include "device/cpu/kernels/quantized_gemm.hpp"
 #include "device/cpu/plan.hpp"
+#include "device/device.hpp"
 
 namespace nibble::cpu {
 
@@ -199,6 +200,8 @@ std::string_view to_string(Activation activation);
 /// The product of rows of `in` with a packed matrix, spread over the threads: what LinearStep runs. Quantizes activations where the plan's
 /// precision and the weights allow it.
 void multiply(Execution& execution, const PackedMatrix& weights, RowsView in, size_t rows, const GemmOutput& out);
+/// What multiply() computes in.
+Arithmetic arithmetic_of(const Precision& precision, const PackedMatrix& weights);
 /// The kernel that multiply() takes.
 std::string_view kernel_name(const Precision& precision, const PackedMatrix& weights);
 

@@ -11,7 +11,7 @@ template <size_t V, size_t R, bool Shared>
 void add_zero_points(const Tile<V>& tile, size_t c, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
 #pragma GCC unroll 16
   for (size_t r = 0; r < R; ++r) {
-    const Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.sums_stride + c);
+    const Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.x_chunks + c);
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) sums[v][r] = _mm256_add_epi32(sums[v][r], Shared ? sum : Ops::madd(sum, zeros[v]));
   }
@@ -139,7 +139,7 @@ using ManyU8 = Many<DotU8<true>, 1, 2, true>;
 
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x4_avx2", quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
-constinit const QuantizedGemm kQuantizedGemmU8Avx2{"gemm_q8_u8_16x2_avx2", quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
+constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x4_avx2", 1, quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
+constinit const QuantizedGemm kQuantizedGemmU8Avx2{"gemm_q8_u8_16x2_avx2", 1, quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
 
 }  // namespace nibble::cpu

@@ -52,7 +52,6 @@ struct Ops {
     return _mm512_add_epi32(low, high);
   }
   /// -zero point in the low half of each lane, 0 in the high half: VPMADDWD with a sum of activation codes gives -zero point * sum.
-  static Int negated(int zero_point) { return _mm512_set1_epi32(-zero_point & 0xffff); }
   static Int negated(const uint8_t* p) {
     const Int wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm512_and_si512(_mm512_sub_epi32(_mm512_setzero_si512(), wide), _mm512_set1_epi32(0xffff));
@@ -68,7 +67,7 @@ using ManyU8 = Many<DotU8<Ops>, 3, 4, false>;
 
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Avx512vnni{"gemm_q8_u4_48x4_avx512vnni", quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
-constinit const QuantizedGemm kQuantizedGemmU8Avx512vnni{"gemm_q8_u8_48x4_avx512vnni", quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
+constinit const QuantizedGemm kQuantizedGemmU4Avx512vnni{"gemm_q8_u4_48x4_avx512vnni", 3, quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
+constinit const QuantizedGemm kQuantizedGemmU8Avx512vnni{"gemm_q8_u8_48x4_avx512vnni", 3, quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
 
 }  // namespace nibble::cpu

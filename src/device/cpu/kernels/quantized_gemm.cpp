@@ -5,6 +5,11 @@
 
 namespace nibble::cpu {
 
+void fold_zero_point(const PackedMatrix& w, int32_t* sums, size_t count) {
+  if (w.zero_points) return;
+  for (size_t i = 0; i < count; ++i) sums[i] *= -w.zero_point;
+}
+
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa) {
   if (code_type != CodeType::u4 && code_type != CodeType::u8)
     fail(ErrorKind::unsupported, "quantized product: weights of code type {}; only u4 and u8 are integers", static_cast<int>(code_type));

@@ -14,7 +14,7 @@ struct QuantizedRows {
   size_t chunks = 0;              ///< per row, in scales and sums
   const int8_t* codes = nullptr;  ///< [rows][stride], -127 .. 127
   const float* scales = nullptr;  ///< [rows][chunks]
-  const int32_t* sums = nullptr;  ///< [rows][chunks]: sum of the chunk's codes
+  const int32_t* sums = nullptr;  ///< [rows][chunks]: sum of the chunk's codes; after fold_zero_point() for the matrix
 };
 
 /// Products of quantized activations with u4 and u8 weights whose groups are whole chunks. Every kernel of every instruction set gives the
@@ -26,6 +26,7 @@ struct QuantizedRows {
 /// so a row's result does not depend on the other rows, on the number of threads or on the processor.
 struct QuantizedGemm {
   std::string_view name;  ///< types, tile and instruction set: "gemm_q8_u4_32x6_avx512vnni"
+  size_t tile_panels;     ///< that many rows are multiplied with at once: ranges of a multiple of them lose nothing
   /// Quantizes a row of x (`columns` floats) with one scale = max|x| / 127 for every `group` columns (a multiple of 32);
   /// code = x * (127 / max|x|) rounded to nearest even. Writes padded columns of codes and the chunks' scales and sums. A group whose
   /// max|x| is below 2^-119 (its scale would be subnormal) gets scale and codes 0, one with NaN or infinity the scale NaN and codes 0.
@@ -35,6 +36,9 @@ struct QuantizedGemm {
   /// panels are asked for ahead of time, which is the fastest where the next call goes on from there.
   void (*multiply)(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows);
 };
+
+/// What QuantizedGemm::multiply starts from: sums times -zero point where `w` has one for all weights, else as they are.
+void fold_zero_point(const PackedMatrix& w, int32_t* sums, size_t count);
 
 /// For u4 or u8.
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa);

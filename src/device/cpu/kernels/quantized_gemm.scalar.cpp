@@ -48,10 +48,10 @@ float product(const PackedMatrix& w, const QuantizedRows& x, size_t panel, size_
   float y = 0;
   for (size_t g = 0; g < w.groups(); ++g) {
     const size_t index = (panel * w.groups() + g) * kPanelRows + row;
-    const int zero_point = w.zero_points ? w.zero_points[index] : w.zero_point;
+    const int factor = w.zero_points ? -w.zero_points[index] : 1;
     float t = 0;
     for (size_t c = g * group_chunks; c < (g + 1) * group_chunks && c < chunks; ++c) {
-      int32_t sum = -zero_point * x.sums[m * x.chunks + c];
+      int32_t sum = factor * x.sums[m * x.chunks + c];
       for (size_t k = 0; k < kChunk; ++k) sum += Codes::at(codes + c * Codes::kChunkBytes, row, k) * x.codes[m * x.stride + c * kChunk + k];
       t = __builtin_fmaf(static_cast<float>(sum), x.scales[m * x.chunks + c], t);
     }
@@ -101,7 +101,7 @@ void quantize(const float* x, size_t columns, size_t group, int8_t* codes, float
 
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Scalar{"gemm_q8_u4_1x1_scalar", quantize, multiply<CodesU4>};
-constinit const QuantizedGemm kQuantizedGemmU8Scalar{"gemm_q8_u8_1x1_scalar", quantize, multiply<CodesU8>};
+constinit const QuantizedGemm kQuantizedGemmU4Scalar{"gemm_q8_u4_1x1_scalar", 1, quantize, multiply<CodesU4>};
+constinit const QuantizedGemm kQuantizedGemmU8Scalar{"gemm_q8_u8_1x1_scalar", 1, quantize, multiply<CodesU8>};
 
 }  // namespace nibble::cpu

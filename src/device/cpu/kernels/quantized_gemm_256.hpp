@@ -34,7 +34,6 @@ struct Ops {
     return _mm256_set1_ps(1);
   }
   /// -zero point in the low half of each lane, 0 in the high half: VPMADDWD with a sum of activation codes gives -zero point * sum.
-  static Int negated(int zero_point) { return _mm256_set1_epi32(-zero_point & 0xffff); }
   static Int negated(const uint8_t* p) {
     const Int wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     return _mm256_and_si256(_mm256_sub_epi32(_mm256_setzero_si256(), wide), _mm256_set1_epi32(0xffff));

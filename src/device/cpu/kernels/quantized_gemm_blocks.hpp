@@ -37,8 +37,8 @@ struct Tile {
   bool continues, unfinished;  ///< the first group began before; the last one ends later
   const int8_t* x;             ///< of the first row and chunk, as the next two
   const float* x_scales;
-  const int32_t* x_sums;  ///< times -zero point where that is the same for all
-  size_t x_stride, x_chunks, sums_stride;
+  const int32_t* x_sums;
+  size_t x_stride, x_chunks;
   float *y, *t;  ///< [rows][V * lanes]
 };
 
@@ -130,15 +130,6 @@ inline size_t block_end(size_t begin, size_t group_chunks, size_t chunks, size_t
   return smaller(end, chunks);
 }
 
-/// Sums of activations times -zero point, which is where the sums of a chunk start. One multiplication serves all weights of the tile.
-template <class Ops>
-void multiply_sums(const int32_t* sums, size_t count, int zero_point, int32_t* out) {
-  const typename Ops::Int factor = Ops::negated(zero_point);
-  size_t i = 0;
-  for (; i + Ops::kLanes <= count; i += Ops::kLanes) Ops::store_int(out + i, Ops::madd(Ops::load_int(sums + i), factor));
-  for (; i < count; ++i) out[i] = sums[i] * -zero_point;
-}
-
 /// The product of rows (at most Shape::kMostRows) with P panels, block of columns by block of columns, in tiles of at most Shape::kRows
 /// rows.
 template <class Ops, class Shape, size_t P>
@@ -148,7 +139,6 @@ class PanelProduct {
       : w_(w), x_(x), out_(out), panel_(panel), rows_(rows), count_(rows.end - rows.begin) {
     memset(y_, 0, count_ * kWidth * sizeof(float));
     tile_.group_chunks = w.group_size / kChunk, tile_.x_stride = x.stride, tile_.x_chunks = x.chunks;
-    tile_.sums_stride = w.zero_points ? x.chunks : limit_;
   }
 
   void run() {
@@ -157,9 +147,6 @@ class PanelProduct {
       tile_.chunks = end - begin;
       tile_.continues = begin % tile_.group_chunks != 0, tile_.unfinished = end % tile_.group_chunks != 0 && end != chunks_;
       place_weights(begin);
-      if (!w_.zero_points)
-        for (size_t m = 0; m < count_; ++m)
-          multiply_sums<Ops>(x_.sums + (rows_.begin + m) * x_.chunks + begin, tile_.chunks, w_.zero_point, sums_ + m * limit_);
       for (size_t i = 0; i < tiles_; ++i) run_rows_of(i, begin);
     }
   }
@@ -200,7 +187,7 @@ class PanelProduct {
     const size_t from = count_ * i / tiles_, to = count_ * (i + 1) / tiles_, m = rows_.begin + from;
     tile_.x = x_.codes + m * x_.stride + begin * kChunk;
     tile_.x_scales = x_.scales + m * x_.chunks + begin;
-    tile_.x_sums = w_.zero_points ? x_.sums + m * x_.chunks + begin : sums_ + from * limit_;
+    tile_.x_sums = x_.sums + m * x_.chunks + begin;
     tile_.y = y_ + from * kWidth, tile_.t = t_ + from * kWidth;
     run_rows<Ops, Shape, V, Shape::kRows>(tile_, w_, to - from);
     if (begin + tile_.chunks == chunks_) finish<Ops>(tile_.y, kWidth, out_, w_.rows, {m, rows_.begin + to}, panel_ * kPanelRows);
@@ -216,7 +203,6 @@ class PanelProduct {
   const size_t limit_ = tiles_ == 1 ? Shape::kMostChunks : kBlockChunks;  ///< chunks in a block
   Tile<V> tile_;
   alignas(64) uint8_t unpacked_[P][Shape::kUnpacks ? kBlockChunks * Dot::kChunkBytes : 1];
-  alignas(64) int32_t sums_[Shape::kMostRows * Shape::kMostChunks];
   alignas(64) float y_[Shape::kMostRows * kWidth], t_[Shape::kMostRows * kWidth];
 };
 
@@ -240,7 +226,7 @@ void multiply_rows(const PackedMatrix& w, const QuantizedRows& x, const GemmOutp
 template <class D, size_t R>
 struct Few {
   using Dot = D;
-  static constexpr size_t kMostRows = 16, kMostChunks = 256, kPanels = 1, kRows = R;
+  static constexpr size_t kMostRows = 16, kMostChunks = SIZE_MAX, kPanels = 1, kRows = R;
   static constexpr bool kUnpacks = false, kStreams = true;
 };
 

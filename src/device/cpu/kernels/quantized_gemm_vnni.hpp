@@ -12,7 +12,7 @@ template <class Ops, size_t V, size_t R, bool Shared>
 void start_sums(const Tile<V>& tile, size_t c, const typename Ops::Int (&zeros)[V], typename Ops::Int (&sums)[V][R]) {
 #pragma GCC unroll 16
   for (size_t r = 0; r < R; ++r) {
-    const typename Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.sums_stride + c);
+    const typename Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.x_chunks + c);
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) sums[v][r] = Shared ? sum : Ops::madd(sum, zeros[v]);
   }
