@@ -32,7 +32,7 @@ size_t open_regular(const std::filesystem::path& path, Descriptor& file) {
 
 }  // namespace
 
-std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
+std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path, bool large_pages) {
   Descriptor descriptor;
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
@@ -40,6 +40,9 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   if (file->size_ == 0) return file;
   void* data = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, descriptor.fd, 0);
   if (data == MAP_FAILED) fail(ErrorKind::exhausted, "{}: cannot map {} bytes: {}", path.string(), file->size_, std::strerror(errno));
+#ifdef MADV_HUGEPAGE
+  if (large_pages) ::madvise(data, file->size_, MADV_HUGEPAGE);
+#endif
   file->data_ = static_cast<const std::byte*>(data);
   return file;
 }

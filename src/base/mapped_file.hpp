@@ -12,8 +12,9 @@ namespace nibble {
 /// A file that is truncated by someone else while mapped raises SIGBUS on access, as with any mapping.
 class MappedFile {
  public:
-  /// Throws Error{not_found} where there is no such regular file.
-  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  /// Throws Error{not_found} where there is no such regular file. `large_pages`: asks the system to read it into large pages, for a file
+  /// that is read over and over.
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path, bool large_pages = false);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -77,6 +78,12 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   std::atomic_ref<uint64_t> size(size_);
   uint64_t end = offset + bytes.size(), seen = size.load();
   while (seen < end && !size.compare_exchange_weak(seen, end)) {}
+}
+
+void OutputFile::reserve_in_large_pages(uint64_t bytes) {
+  constexpr size_t kLargePage = size_t{2} << 20;
+  const std::vector<std::byte> zeros(kLargePage);
+  while (size_ < bytes) append(std::span(zeros).first(std::min<uint64_t>(kLargePage, bytes - size_)));
 }
 
 void OutputFile::commit() {

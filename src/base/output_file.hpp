@@ -21,6 +21,9 @@ class OutputFile {
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  /// Fills the file up to `bytes` with zeros, to be written over. Done in blocks of a large page, so that systems that keep files in large
+  /// pages (Linux 6.16 for ext4, earlier for XFS) keep this one so: mapped, it is read up to a third faster.
+  void reserve_in_large_pages(uint64_t bytes);
   uint64_t size() const { return size_; }
   /// Flushes to the disk and gives the file its name, replacing a file of that name.
   void commit();

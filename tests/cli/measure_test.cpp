@@ -51,6 +51,21 @@ TEST(InspectCommand, TableAndGraphAreForPeople) {
   EXPECT_THAT(nibble({"inspect", nib(), "--graph"}).out, HasSubstr("ScaledDotProductAttention"));
 }
 
+TEST(InspectCommand, PlanNamesKernelsAndCountsWhatStayedUnfused) {
+  Outcome run = nibble({"inspect", nib(), "--plan", "--json"});
+  EXPECT_THAT(run.err, IsEmpty());
+  json plan = run.document();
+  EXPECT_EQ(plan["unfused"], 0);
+  EXPECT_EQ(plan["obstacle"], "");
+  std::map<std::string, int> kinds;
+  for (const json& operation : plan["operations"]) ++kinds[operation["kind"]];
+  EXPECT_EQ(kinds["PagedAttention"], 4);
+  EXPECT_EQ(kinds["Linear"], 4 * 4 + 1);
+  EXPECT_EQ(kinds["Embedding"], 1);
+  EXPECT_THAT(nibble({"inspect", nib(), "--plan"}).out,
+              testing::AllOf(HasSubstr("gemm_"), HasSubstr("RMSNorm"), HasSubstr("packed weights"), HasSubstr("operations, 0 unfused")));
+}
+
 TEST_F(WithText, EvalGivesPerplexity) {
   Outcome run = nibble({"eval", nib(), "--text", text(), "--window", "64", "--json"});
   EXPECT_THAT(run.err, IsEmpty());

@@ -63,7 +63,6 @@ float weight(const WeightMatrix& table, size_t row, size_t column) {
   if (!table.levels.empty()) value = table.levels[static_cast<size_t>(value)];
   if (table.zero_points.type() != dynamic) value -= element(table.zero_points, group);
   float scale = table.scales.type() == dynamic ? 1.0f : element(table.scales, group);
-  if (table.second_scale.type() != dynamic) scale *= element(table.second_scale, 0);
   return value * scale;
 }
 
@@ -154,12 +153,6 @@ TEST(GatherRowsTest, OneScaleAndOneZeroPointForAll) {
   WeightMatrix table = random_table({.codes = i8, .scales = {}});
   table.scales = Tensor::scalar(0.37f);
   table.zero_points = Tensor::scalar(int8_t{-3});
-  expect_rows_of(table);
-}
-
-TEST(GatherRowsTest, ASecondScaleMultipliesTheScales) {
-  WeightMatrix table = random_table({.group_size = 16, .codes = f4e2m1, .scales = f8e4m3});
-  table.second_scale = Tensor::scalar(0.0123f);
   expect_rows_of(table);
 }
 

@@ -126,28 +126,28 @@ TEST_P(PackEveryType, TakesOneOfStackedMatrices) {
 }
 
 INSTANTIATE_TEST_SUITE_P(, PackEveryType,
-                         testing::Values(Case{"u4", {u4, f16, dynamic, u4}, 64, CodeType::u4, ScaleType::f16},
-                                         Case{"u4_groups_of_16", {u4, f16, dynamic, u4}, 16, CodeType::u4, ScaleType::f16},
-                                         Case{"u4_per_row", {u4, f16, dynamic, u4}, 0, CodeType::u4, ScaleType::f32},
-                                         Case{"u4_bytes_as_zero_points", {u4, f32, dynamic, u8}, 32, CodeType::u4, ScaleType::f32},
-                                         Case{"u4_without_zero_points", {u4, f16, dynamic, dynamic}, 32, CodeType::u4, ScaleType::f16},
-                                         Case{"u4_without_scales", {u4, dynamic, dynamic, dynamic}, 0, CodeType::u4, ScaleType::f32},
-                                         Case{"i4", {i4, f16, dynamic, dynamic}, 32, CodeType::u4, ScaleType::f16},
-                                         Case{"i4_zero_points", {i4, f16, dynamic, i4}, 32, CodeType::u4, ScaleType::f16},
-                                         Case{"i4_bf16_scales", {i4, bf16, dynamic, dynamic}, 0, CodeType::u4, ScaleType::f32},
-                                         Case{"u8", {u8, f16, dynamic, u8}, 0, CodeType::u8, ScaleType::f32},
-                                         Case{"u8_groups", {u8, f16, dynamic, u8}, 64, CodeType::u8, ScaleType::f16},
-                                         Case{"i8", {i8, f16, dynamic, dynamic}, 0, CodeType::u8, ScaleType::f32},
-                                         Case{"i8_zero_points", {i8, f32, dynamic, i8}, 16, CodeType::u8, ScaleType::f32},
-                                         Case{"nf4", {nf4, f16, dynamic, dynamic}, 64, CodeType::level4, ScaleType::f16},
-                                         Case{"mxfp4", {f4e2m1, f8e8m0, dynamic, dynamic}, 32, CodeType::level4, ScaleType::f16},
-                                         Case{"nvfp4", {f4e2m1, f8e4m3, f32, dynamic}, 16, CodeType::level4, ScaleType::f32},
-                                         Case{"f8e4m3", {f8e4m3, f16, dynamic, dynamic}, 0, CodeType::f8e4m3, ScaleType::f32},
-                                         Case{"mxfp8", {f8e4m3, f8e8m0, dynamic, dynamic}, 32, CodeType::f8e4m3, ScaleType::f16},
-                                         Case{"f8e4m3_alone", {f8e4m3, dynamic, dynamic, dynamic}, 0, CodeType::f8e4m3, ScaleType::none},
-                                         Case{"f16", {f16, dynamic, dynamic, dynamic}, 0, CodeType::f16, ScaleType::none},
-                                         Case{"bf16", {bf16, dynamic, dynamic, dynamic}, 0, CodeType::bf16, ScaleType::none},
-                                         Case{"f32", {f32, dynamic, dynamic, dynamic}, 0, CodeType::f32, ScaleType::none}),
+                         testing::Values(Case{"u4", {u4, f16, u4}, 64, CodeType::u4, ScaleType::f16},
+                                         Case{"u4_groups_of_16", {u4, f16, u4}, 16, CodeType::u4, ScaleType::f16},
+                                         Case{"u4_per_row", {u4, f16, u4}, 0, CodeType::u4, ScaleType::f32},
+                                         Case{"u4_bytes_as_zero_points", {u4, f32, u8}, 32, CodeType::u4, ScaleType::f32},
+                                         Case{"u4_without_zero_points", {u4, f16, dynamic}, 32, CodeType::u4, ScaleType::f16},
+                                         Case{"u4_without_scales", {u4, dynamic, dynamic}, 0, CodeType::u4, ScaleType::f32},
+                                         Case{"i4", {i4, f16, dynamic}, 32, CodeType::u4, ScaleType::f16},
+                                         Case{"i4_zero_points", {i4, f16, i4}, 32, CodeType::u4, ScaleType::f16},
+                                         Case{"i4_bf16_scales", {i4, bf16, dynamic}, 0, CodeType::u4, ScaleType::f32},
+                                         Case{"u8", {u8, f16, u8}, 0, CodeType::u8, ScaleType::f32},
+                                         Case{"u8_groups", {u8, f16, u8}, 64, CodeType::u8, ScaleType::f16},
+                                         Case{"i8", {i8, f16, dynamic}, 0, CodeType::u8, ScaleType::f32},
+                                         Case{"i8_zero_points", {i8, f32, i8}, 16, CodeType::u8, ScaleType::f32},
+                                         Case{"nf4", {nf4, f16, dynamic}, 64, CodeType::level4, ScaleType::f16},
+                                         Case{"mxfp4", {f4e2m1, f8e8m0, dynamic}, 32, CodeType::level4, ScaleType::f16},
+                                         Case{"nvfp4", {f4e2m1, f32, dynamic}, 16, CodeType::level4, ScaleType::f32},
+                                         Case{"f8e4m3", {f8e4m3, f16, dynamic}, 0, CodeType::f8e4m3, ScaleType::f32},
+                                         Case{"mxfp8", {f8e4m3, f8e8m0, dynamic}, 32, CodeType::f8e4m3, ScaleType::f16},
+                                         Case{"f8e4m3_alone", {f8e4m3, dynamic, dynamic}, 0, CodeType::f8e4m3, ScaleType::none},
+                                         Case{"f16", {f16, dynamic, dynamic}, 0, CodeType::f16, ScaleType::none},
+                                         Case{"bf16", {bf16, dynamic, dynamic}, 0, CodeType::bf16, ScaleType::none},
+                                         Case{"f32", {f32, dynamic, dynamic}, 0, CodeType::f32, ScaleType::none}),
                          [](const auto& instance) { return instance.param.name; });
 
 TEST(Pack, TakesRowsThatStartInTheMiddleOfAByte) {
@@ -235,7 +235,7 @@ TEST(Pack, TakesCodebooks) {
 }
 
 TEST(Pack, StacksMatrices) {
-  for (const test::WeightTypes& types : {test::WeightTypes{u4, f16, dynamic, u4}, {i8, f32}, {f16}, {nf4, f16}}) {
+  for (const test::WeightTypes& types : {test::WeightTypes{u4, f16, u4}, {i8, f32}, {f16}, {nf4, f16}}) {
     PackRequest request{{random_weight(types, 32, 96, 0, 1), random_weight(types, 16, 96, 0, 2), random_weight(types, 21, 96, 0, 3)}, {}};
     std::vector<float> expected;
     for (const WeightMatrix& part : request.parts) {
@@ -249,7 +249,7 @@ TEST(Pack, StacksMatrices) {
 }
 
 TEST(Pack, StacksSignedAndUnsignedCodes) {
-  PackRequest request{{random_weight({i4, f16}, 16, 64, 32, 1), random_weight({u4, f16, dynamic, u4}, 16, 64, 32, 2)}, {}};
+  PackRequest request{{random_weight({i4, f16}, 16, 64, 32, 1), random_weight({u4, f16, u4}, 16, 64, 32, 2)}, {}};
   Packed packed = pack(request);
   std::vector<float> expected = expected_weights(request.parts[0]), second = expected_weights(request.parts[1]);
   expected.insert(expected.end(), second.begin(), second.end());
@@ -312,7 +312,7 @@ TEST(PackFormat, TakesOneScaleAndZeroPointForTheWholeMatrix) {
 }
 
 TEST(PackFormat, KeepsAZeroPointThatIsTheSameEverywhereOnce) {
-  WeightMatrix weight = random_weight({i8, f16, dynamic, i8}, 40, 64, 32);
+  WeightMatrix weight = random_weight({i8, f16, i8}, 40, 64, 32);
   Tensor zeros(i8, {40, 2});
   for (int8_t& zero : zeros.as_mutable<int8_t>()) zero = -3;
   weight.zero_points = zeros;
@@ -331,7 +331,7 @@ TEST(PackFormat, RefusesZeroPointsThatAByteDoesNotHold) {
 }
 
 TEST(PackFormat, RefusesTypesWithoutAPackedForm) {
-  WeightMatrix good = random_weight({u4, f16, dynamic, u4}, 16, 64, 32);
+  WeightMatrix good = random_weight({u4, f16, u4}, 16, 64, 32);
   for (ElementType type : {f64, u2, f8e5m2, i32}) {
     WeightMatrix weight = good;
     weight.codes = Tensor(type, {16, 64});
@@ -351,7 +351,7 @@ TEST(PackFormat, RefusesTypesWithoutAPackedForm) {
 }
 
 TEST(PackFormat, RefusesConstantsThatAreTooShort) {
-  WeightMatrix good = random_weight({u4, f16, dynamic, u4}, 16, 64, 32);
+  WeightMatrix good = random_weight({u4, f16, u4}, 16, 64, 32);
   WeightMatrix weight = good;
   weight.first_row = 1;
   EXPECT_TRUE(fails(ErrorKind::corrupt, {"w1", "codes"}, [&] { choose_format({{weight}, {}}); }));

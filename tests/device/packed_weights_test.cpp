@@ -22,8 +22,8 @@ const WeightCacheOptions kNoCache{.directory = "", .model_name = {}, .least_byte
 
 /// A request of every kind; some are cut in several slices.
 std::vector<PackRequest> some_requests() {
-  return {{{random_weight({u4, f16, dynamic, u4}, 2048, 1024, 128, 1), random_weight({u4, f16, dynamic, u4}, 250, 1024, 128, 2)}, {}},
-          {{random_weight({f4e2m1, f8e4m3, f32}, 40, 64, 16, 3)}, {}},
+  return {{{random_weight({u4, f16, u4}, 2048, 1024, 128, 1), random_weight({u4, f16, u4}, 250, 1024, 128, 2)}, {}},
+          {{random_weight({f4e2m1, f8e4m3}, 40, 64, 16, 3)}, {}},
           {{random_weight({f32}, 300, 700, 0, 4)}, {.to_bf16 = true}},
           {{random_weight({i8, f32}, 33, 100, 0, 5)}, {}},
           {{random_weight({bf16}, 1, 1, 0, 6)}, {}}};
@@ -107,7 +107,7 @@ TEST(PackedWeights, AreNotCachedWhenTheyAreSmall) {
 TEST(PackedWeights, AreNotCachedWhenTheyAreMadeOnDemand) {
   test::ScratchDirectory directory;
   Context context({.threads = 2, .log = {}});
-  WeightMatrix weight = random_weight({u4, f16, dynamic, u4}, 512, 256, 128);
+  WeightMatrix weight = random_weight({u4, f16, u4}, 512, 256, 128);
   WeightCacheOptions options{.directory = directory.path(), .model_name = {}, .least_bytes = 0};
   auto weights = load_packed_weights({{{test::made_lazy(weight, 512)}, {}}}, options, context);
   EXPECT_EQ(weights->report().reason, "weights are made on the fly");

@@ -32,7 +32,7 @@ using enum ElementType;
 
 /// Requests with codes, scales, zero points and levels.
 std::vector<PackRequest> some_requests() {
-  return {{{random_weight({u4, f16, dynamic, u4}, 64, 256, 128, 1), random_weight({u4, f16, dynamic, u4}, 19, 256, 128, 2)}, {}},
+  return {{{random_weight({u4, f16, u4}, 64, 256, 128, 1), random_weight({u4, f16, u4}, 19, 256, 128, 2)}, {}},
           {{random_weight({nf4, f16}, 40, 64, 32, 3)}, {}}};
 }
 
@@ -98,15 +98,8 @@ TEST_F(WeightCacheTest, SecondLoadComesFromTheCache) {
 TEST_F(WeightCacheTest, EveryTypeComesBackAsItWas) {
   std::vector<PackRequest> requests;
   unsigned seed = 0;
-  for (const test::WeightTypes& types : std::initializer_list<test::WeightTypes>{{u4, f32, dynamic, u8},
-                                                                                 {i4, f16},
-                                                                                 {u8, f16, dynamic, u8},
-                                                                                 {i8, f32},
-                                                                                 {f4e2m1, f8e4m3, f32},
-                                                                                 {f8e4m3, f16},
-                                                                                 {f16},
-                                                                                 {bf16},
-                                                                                 {f32}})
+  for (const test::WeightTypes& types : std::initializer_list<test::WeightTypes>{
+           {u4, f32, u8}, {i4, f16}, {u8, f16, u8}, {i8, f32}, {f4e2m1, f8e4m3}, {f8e4m3, f16}, {f16}, {bf16}, {f32}})
     requests.push_back({{random_weight(types, 50, 96, 32, ++seed)}, {}});
   requests.push_back({{random_weight({f32}, 20, 70, 0)}, {.to_bf16 = true}});
   auto first = load(requests), second = load(requests);
@@ -141,8 +134,6 @@ TEST_F(WeightCacheTest, KeyDependsOnEverything) {
   keys.push_back(changed([&](auto& r) { r[0].parts[0].scales = flipped(r[0].parts[0].scales); }));
   keys.push_back(changed([&](auto& r) { r[0].parts[0].zero_points = flipped(r[0].parts[0].zero_points); }));
   keys.push_back(changed([&](auto& r) { r[0].parts[0].zero_points = {}; }));
-  keys.push_back(changed([&](auto& r) { r[0].parts[0].second_scale = Tensor::scalar(2.0f); }));
-  keys.push_back(changed([&](auto& r) { r[0].parts[0].second_scale = Tensor::scalar(3.0f); }));
   keys.push_back(changed([&](auto& r) { r[0].parts[0].levels.assign(16, 1.0f); }));
   keys.push_back(changed([&](auto& r) { r[0].parts[0].levels.assign(16, 2.0f); }));
   keys.push_back(changed([&](auto& r) { r[0].parts[0].first_row = 16; }));

@@ -39,7 +39,7 @@ inline Shape shape_of(size_t rows, size_t columns) { return {static_cast<int64_t
 /// Types of a weight's constants; dynamic: not there.
 struct WeightTypes {
   ElementType codes = ElementType::u4;
-  ElementType scales = ElementType::dynamic, second_scale = ElementType::dynamic, zero_points = ElementType::dynamic;
+  ElementType scales = ElementType::dynamic, zero_points = ElementType::dynamic;
 };
 
 /// A matrix of random weights; group_size 0 is one per row.
@@ -53,7 +53,6 @@ inline cpu::WeightMatrix random_weight(const WeightTypes& types, size_t rows, si
   Shape groups = shape_of(rows, (columns + weight.group_size - 1) / weight.group_size);
   weight.codes = random_values(types.codes, shape_of(rows, columns), random);
   if (types.scales != ElementType::dynamic) weight.scales = random_values(types.scales, groups, random);
-  if (types.second_scale != ElementType::dynamic) weight.second_scale = random_values(types.second_scale, {}, random);
   if (types.zero_points != ElementType::dynamic) weight.zero_points = random_values(types.zero_points, groups, random);
   return weight;
 }
@@ -63,10 +62,9 @@ inline std::vector<float> values_of(const ConstantValue& value, float absent) {
   return value.type() == ElementType::dynamic ? std::vector<float>{absent} : to_floats(value.tensor());
 }
 
-/// (code - zero point) * (scale * second scale), row by row, from the constants as the model has them.
+/// (code - zero point) * scale, row by row, from the constants as the model has them.
 inline std::vector<float> expected_weights(const cpu::WeightMatrix& weight) {
   auto codes = values_of(weight.codes, 0), scales = values_of(weight.scales, 1), zeros = values_of(weight.zero_points, 0);
-  float second = values_of(weight.second_scale, 1)[0];
   size_t groups = (weight.columns + weight.group_size - 1) / weight.group_size;
   std::vector<float> out;
   for (size_t row = weight.first_row; row < weight.first_row + weight.rows; ++row)
@@ -75,7 +73,7 @@ inline std::vector<float> expected_weights(const cpu::WeightMatrix& weight) {
       float code = codes[weight.transposed ? weight.first_row * weight.columns + column * weight.rows + row - weight.first_row
                                            : row * weight.columns + column];
       if (!weight.levels.empty()) code = weight.levels[static_cast<size_t>(code)];
-      out.push_back((code - (zeros.size() == 1 ? zeros[0] : zeros[group])) * ((scales.size() == 1 ? scales[0] : scales[group]) * second));
+      out.push_back((code - (zeros.size() == 1 ? zeros[0] : zeros[group])) * (scales.size() == 1 ? scales[0] : scales[group]));
     }
   return out;
 }

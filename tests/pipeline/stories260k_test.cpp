@@ -66,6 +66,13 @@ TEST_F(Stories, TellsOneFromAnEmptyPrompt) {
                                           "One day, she saw a big, red ball."));
 }
 
+TEST_F(Stories, DefaultPrecisionTellsTheStoryOfReference) {
+  auto told = [&](const std::string& device) {
+    return LLMPipeline(model_directory(), device, {}, test::two_threads()).generate("Once upon a time", config(100)).ids;
+  };
+  EXPECT_EQ(told("CPU"), told("REFERENCE"));
+}
+
 TEST_F(Stories, StreamsWhatItReturns) {
   for (bool echo : {false, true}) {
     GenerationConfig streamed = config(40);

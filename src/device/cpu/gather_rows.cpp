@@ -32,8 +32,6 @@ WeightMatrix checked(WeightMatrix table) {
   check_count(table, "codes", table.codes, table.columns);
   check_per_group(table, "scales", table.scales);
   check_per_group(table, "zero points", table.zero_points);
-  if (is_present(table.second_scale) && element_count(table.second_scale.shape()) != 1)
-    fail(ErrorKind::corrupt, "table '{}': second scale of shape {}, expected one value", table.name, to_string(table.second_scale.shape()));
   return table;
 }
 
@@ -88,8 +86,7 @@ class Embedding::Table {
         scales_(reader_.scales()),
         zero_points_(reader_.zero_points()),
         values_(values_of_codes(matrix_)) {
-    if (is_present(matrix_.second_scale)) second_scale_ = to_floats(matrix_.second_scale.tensor()).at(0);
-    is_scaled_ = is_present(matrix_.scales) || is_present(matrix_.second_scale) || is_present(matrix_.zero_points);
+    is_scaled_ = is_present(matrix_.scales) || is_present(matrix_.zero_points);
   }
 
   const WeightMatrix& matrix() const { return matrix_; }
@@ -120,8 +117,7 @@ class Embedding::Table {
       read_groups(zero_points_, row * groups + begin, count, 0.0f, zero_points.data());
       for (size_t g = 0; g < count; ++g) {
         size_t first = (begin + g) * group_size, end = std::min(first + group_size, matrix_.columns);
-        float factor = scales[g] * second_scale_, zero = zero_points[g];
-        for (size_t c = first; c < end; ++c) out[c] = (out[c] - zero) * factor;
+        for (size_t c = first; c < end; ++c) out[c] = (out[c] - zero_points[g]) * scales[g];
       }
     }
   }
@@ -130,7 +126,6 @@ class Embedding::Table {
   PartReader reader_;  // owns what is made on demand
   Elements codes_, scales_, zero_points_;
   std::vector<float> values_;
-  float second_scale_ = 1.0f;
   bool is_scaled_ = false;
 };
 

@@ -102,10 +102,6 @@ class Packer {
   void pack_scales() {
     if (format_.scale_type == ScaleType::none) return;
     std::vector<float> scales = per_group(reader_.scales(), 1.0f);
-    if (is_present(part_.second_scale)) {
-      float factor = to_floats(part_.second_scale.tensor()).at(0);
-      for (float& scale : scales) scale *= factor;
-    }
     if (format_.scale_type == ScaleType::f16)
       interleave_groups(scales, reinterpret_cast<uint16_t*>(out_.scales), [](float v) { return to_float16(v).bits; });
     else

@@ -79,14 +79,12 @@ bool has_nan_codes(const WeightMatrix& part) {
 bool f16_holds(float value) { return to_float(to_float16(value)) == value; }
 
 bool f16_holds_scales(const WeightMatrix& part) {
-  bool scaled = is_present(part.second_scale);
   ElementType type = part.scales.type();
-  if (!scaled && (type == ElementType::f16 || type == ElementType::f8e4m3)) return true;
-  if (part.scales.is_lazy() || (scaled && part.second_scale.is_lazy())) return false;
-  float factor = scaled ? to_floats(part.second_scale.view()).at(0) : 1.0f;
+  if (type == ElementType::f16 || type == ElementType::f8e4m3) return true;
+  if (part.scales.is_lazy()) return false;
   return all_slices(part, model_groups(part), [&](PartReader& reader) {
     std::vector<float> values = to_floats(reader.scales());
-    return std::all_of(values.begin(), values.end(), [&](float v) { return f16_holds(v * factor); });
+    return std::all_of(values.begin(), values.end(), f16_holds);
   });
 }
 
@@ -123,9 +121,6 @@ void check(const WeightMatrix& part) {
   check_count(part, "codes", part.codes, part.columns);
   check_per_group(part, "scales", part.scales);
   check_per_group(part, "zero points", part.zero_points);
-  if (is_present(part.second_scale) && element_count(part.second_scale.shape()) != 1)
-    fail(ErrorKind::unsupported, "weight '{}': second scale of shape {}, expected one value", part.name,
-         to_string(part.second_scale.shape()));
 }
 
 template <class Predicate>
@@ -141,7 +136,7 @@ CodeType choose_code_type(const PackRequest& request) {
 }
 
 ScaleType choose_scale_type(const PackRequest& request, CodeType code_type) {
-  auto has_scales = [](const WeightMatrix& part) { return is_present(part.scales) || is_present(part.second_scale); };
+  auto has_scales = [](const WeightMatrix& part) { return is_present(part.scales); };
   bool needed = is_integer_code(code_type) || code_type == CodeType::level4;
   if (!needed && !any_part(request, has_scales)) return ScaleType::none;
   if (request.parts.front().group_size == request.parts.front().columns) return ScaleType::f32;
@@ -195,9 +190,8 @@ bool can_pack(const WeightMatrix& matrix) {
   auto code_type = code_type_of(matrix);
   if (!code_type) return false;
   if (is_present(matrix.scales) && !can_scale(matrix.scales.type())) return false;
-  if (is_present(matrix.second_scale) && !is_plain_float(matrix.second_scale.type())) return false;
   if (is_present(matrix.zero_points) && !(is_integer_code(*code_type) && can_be_zero_point(matrix.zero_points.type()))) return false;
-  bool plain = is_plain_float(matrix.codes.type()) && !is_present(matrix.scales) && !is_present(matrix.second_scale);
+  bool plain = is_plain_float(matrix.codes.type()) && !is_present(matrix.scales);
   return plain || !matrix.transposed;
 }
 

@@ -17,9 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool is_lazy(const WeightMatrix& part) {
-  return part.codes.is_lazy() || part.scales.is_lazy() || part.second_scale.is_lazy() || part.zero_points.is_lazy();
-}
+bool is_lazy(const WeightMatrix& part) { return part.codes.is_lazy() || part.scales.is_lazy() || part.zero_points.is_lazy(); }
 
 bool has_lazy_part(const PackRequest& request) { return std::any_of(request.parts.begin(), request.parts.end(), is_lazy); }
 

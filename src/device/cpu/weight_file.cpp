@@ -9,7 +9,7 @@ namespace fs = std::filesystem;
 
 std::shared_ptr<const WeightFile> WeightFile::open(const fs::path& path) {
   std::shared_ptr<WeightFile> weights(new WeightFile);
-  weights->file_ = MappedFile::open(path);
+  weights->file_ = MappedFile::open(path, true);
   WeightFileHeader header = decode(weights->file_->bytes(), path);
   weights->data_offset_ = data_offset(header.formats.size(), header.ranges.size(), header.model_name.size());
   weights->key_ = header.key;
@@ -26,6 +26,7 @@ void WeightFile::write(const fs::path& path, const Hash128& key, std::string_vie
   uint64_t offset = data_offset(layout.formats().size(), packing.range_count(), model_name.size());
   require_free_space(path.parent_path(), offset + layout.bytes());
   OutputFile file(path);
+  file.reserve_in_large_pages(offset + layout.bytes());
   WeightFileHeader header{key, std::string(model_name), layout.formats(), packing.pack_into(file, offset), layout.bytes()};
   file.write_at(0, encode(header));
   file.commit_unflushed();

@@ -79,7 +79,7 @@ class Digest {
 /// Every constant of a matrix, present or not.
 template <class Visit>
 void visit_constants(const WeightMatrix& matrix, Visit&& visit) {
-  for (const ConstantValue* value : {&matrix.codes, &matrix.scales, &matrix.second_scale, &matrix.zero_points}) visit(*value);
+  for (const ConstantValue* value : {&matrix.codes, &matrix.scales, &matrix.zero_points}) visit(*value);
 }
 
 void add(Digest& digest, const WeightMatrix& matrix, const ContentHashes& contents) {

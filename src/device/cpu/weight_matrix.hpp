@@ -9,7 +9,7 @@
 namespace nibble::cpu {
 
 /// A matrix of weights [rows, columns] as a model holds it: what is packed. Cheap to copy.
-/// weight = (code - zero point) * scale * second scale, code by its element type; what is not there is left out.
+/// weight = (code - zero point) * scale, code by its element type; what is not there is left out.
 struct WeightMatrix {
   std::string name;  ///< for messages
   size_t rows = 0, columns = 0;
@@ -18,7 +18,6 @@ struct WeightMatrix {
   ConstantValue codes;
   /// [all rows, groups] or one value: f16 f32 bf16 f8e8m0 f8e4m3; not there: 1.
   ConstantValue scales;
-  ConstantValue second_scale;  ///< one value that multiplies all scales (nvfp4)
   /// [all rows, groups] or one value: u4 i4 u8 i8; integer codes only. Not there: 0.
   ConstantValue zero_points;
   std::vector<float> levels;  ///< codes are indices into this table of 16 (a codebook); else empty
