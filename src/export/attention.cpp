@@ -46,10 +46,15 @@ Value AttentionContext::repeat_heads(Value x, int64_t kv_heads, int64_t repeats,
   return b_.reshape(expanded, {0, kv_heads * repeats, -1, head_dim}, "aten::reshape");
 }
 
+/// The places of all keys: [1,1,1,K].
+Value AttentionContext::key_index() {
+  Value key_count = b_.add(past_length_, b_.op("Squeeze", {new_vector_, b_.i32(0)}, {}, "aten::size"));
+  return b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(b_.range(b_.i32(0), key_count), 0), 1), 2);
+}
+
 /// True where the mask lets a query see a key: [B,1,S,K].
 Value AttentionContext::visible(int64_t window) {
-  Value key_count = b_.add(past_length_, b_.op("Squeeze", {new_vector_, b_.i32(0)}, {}, "aten::size"));
-  Value key_index = b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(b_.range(b_.i32(0), key_count), 0), 1), 2);
+  Value key_index = this->key_index();
   Value query_range = b_.range(past_length_, b_.add(past_length_, new_length_));
   Value query_index = b_.unsqueeze(b_.unsqueeze(b_.unsqueeze(query_range, 0), 1), 3);
   auto both = [&](Value x, Value y) { return b_.binary("BitwiseAnd", x, y, "aten::__and__"); };
@@ -89,8 +94,16 @@ Value AttentionContext::mask(int64_t window) {
   Value seen = b_.op("Broadcast", {visible(window), shape}, {{"mode", "bidirectional"}}, "aten::expand", "opset3");
   constexpr float kHidden = -65504.0f;  // the most negative half: safe for devices that compute in f16
   Value additive = b_.op("Select", {seen, b_.f32(0.0f), b_.f32(kHidden)}, {{"auto_broadcast", "numpy"}}, "aten::where");
-  mask->second = b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
+  additive = b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
+  mask->second = slopes_.empty() ? additive : with_slopes(additive);
   return mask->second;
+}
+
+/// ALiBi: slope times the key's place. That of the query makes no difference to its softmax.
+Value AttentionContext::with_slopes(Value mask) {
+  auto heads = static_cast<int64_t>(slopes_.size());
+  Value slopes = b_.graph().add_constant(Tensor::from<float>({1, heads, 1, 1}, slopes_)).output();
+  return b_.add(b_.multiply(slopes, b_.convert(key_index(), ElementType::f32)), mask);
 }
 
 }  // namespace nibble

@@ -12,7 +12,26 @@ Value rms_norm(GraphBuilder& b, Value x, Value weight, double epsilon) {
   Value mean = b.op("ReduceMean", {square, b.i64s({-1})}, {{"keep_dims", "true"}}, "aten::mean");
   Value root = b.op("Sqrt", {b.add(mean, b.f32(static_cast<float>(epsilon), rank))}, {}, "aten::rsqrt");
   Value inverse = b.binary("Divide", b.f32(1.0f, rank), root, "aten::rsqrt");
-  return b.multiply(weight, b.multiply(x, inverse));
+  Value scaled = b.multiply(x, inverse);
+  return weight ? b.multiply(weight, scaled) : scaled;
+}
+
+Value layer_norm(GraphBuilder& b, Value x, Value weight, Value bias, double epsilon) {
+  Attributes attributes{{"eps", fmt::format("{}", epsilon)}, {"normalize_variance", "true"}, {"eps_mode", "inside_sqrt"}};
+  Value result = b.op("MVN", {x, b.i64s({-1})}, std::move(attributes), "aten::layer_norm", "opset6");
+  if (weight) result = b.binary("Multiply", result, weight, "aten::layer_norm");
+  return bias ? b.binary("Add", result, bias, "aten::layer_norm") : result;
+}
+
+Value normalized(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const NormConfig& config, int64_t size,
+                 const Shape& shape) {
+  GraphBuilder::Module module(b, path);
+  Shape aligned = shape.empty() ? Shape{size} : shape;  // [heads, D] for x [B,S,heads,D]
+  aligned.insert(aligned.begin(), x.shape().rank() - aligned.size(), 1);
+  auto vector = [&](std::string_view what, float plus) { return weights.vector(fmt::format("{}.{}", path, what), aligned, plus); };
+  Value weight = config.has_weight ? vector("weight", config.plus_one ? 1.0f : 0.0f) : Value{};
+  if (config.kind == NormKind::rms) return rms_norm(b, x, weight, config.epsilon);
+  return layer_norm(b, x, weight, config.has_bias ? vector("bias", 0) : Value{}, config.epsilon);
 }
 
 Value linear(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t in, int64_t out, bool bias) {
@@ -51,16 +70,19 @@ Value activation(GraphBuilder& b, Value x, std::string_view name) {
   fail(ErrorKind::unsupported, "activation \"{}\" is not known", name);
 }
 
-Value gated_mlp(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config) {
-  Value gate = linear(b, weights, x, path + ".gate_proj", config.hidden, config.intermediate, config.mlp_bias);
-  {
+Value mlp(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t hidden, const MlpConfig& config) {
+  auto project = [&](Value v, std::string_view what, int64_t in, int64_t out) {
+    return linear(b, weights, v, fmt::format("{}.{}_proj", path, what), in, out, config.has_bias);
+  };
+  auto activated = [&](Value v) {
     GraphBuilder::Module module(b, path + ".act_fn");
-    gate = activation(b, gate, config.activation);
-  }
-  Value up = linear(b, weights, x, path + ".up_proj", config.hidden, config.intermediate, config.mlp_bias);
+    return activation(b, v, config.activation);
+  };
+  if (!config.is_gated) return project(activated(project(x, "up", hidden, config.intermediate)), "down", config.intermediate, hidden);
+  Value gate = activated(project(x, "gate", hidden, config.intermediate));
+  Value up = project(x, "up", hidden, config.intermediate);
   GraphBuilder::Module module(b, path);
-  Value product = b.multiply(gate, up);
-  return linear(b, weights, product, path + ".down_proj", config.intermediate, config.hidden, config.mlp_bias);
+  return project(b.multiply(gate, up), "down", config.intermediate, hidden);
 }
 
 }  // namespace nibble

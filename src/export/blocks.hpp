@@ -11,8 +11,14 @@
 // The building blocks that families share. Shapes: B rows, S new tokens, P past tokens, K = P + S, H hidden, D head size.
 namespace nibble {
 
-/// x / sqrt(mean(x^2) + epsilon) * weight over the last axis, as OpenVINO's RMS fusion expects it.
+/// x / sqrt(mean(x^2) + epsilon) * weight over the last axis, as OpenVINO's RMS fusion expects it; no weight: 1.
 Value rms_norm(GraphBuilder& b, Value x, Value weight, double epsilon);
+/// (x - mean) / sqrt(variance + epsilon) * weight + bias over the last axis, as OpenVINO's MVN fusion expects it; what is missing is left
+/// out.
+Value layer_norm(GraphBuilder& b, Value x, Value weight, Value bias, double epsilon);
+/// The norm `path` over the last axis of x, which has `size` elements; its weights lie in `shape` (empty: [size]).
+Value normalized(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const NormConfig& config, int64_t size,
+                 const Shape& shape = {});
 
 /// x[..., in] times W[out, in] transposed, plus the bias if the checkpoint's configuration has one.
 Value linear(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t in, int64_t out, bool bias);
@@ -20,8 +26,8 @@ Value linear(GraphBuilder& b, ModelWeights& weights, Value x, const std::string&
 /// Applies an activation under its Hugging Face name ("silu", "gelu_pytorch_tanh", ...); throws Error{unsupported}.
 Value activation(GraphBuilder& b, Value x, std::string_view name);
 
-/// down(act(gate(x)) * up(x)).
-Value gated_mlp(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config);
+/// down(act(gate(x)) * up(x)), or down(act(up(x))).
+Value mlp(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t hidden, const MlpConfig& config);
 
 /// cos and sin of the rotation, each [B,1,S,dims].
 struct RotaryAngles {
@@ -34,12 +40,12 @@ Value apply_rotary(GraphBuilder& b, Value x, const RotaryAngles& angles, int64_t
 /// The model's inputs and what every attention layer shares: lengths, masks and expanded shapes, made once.
 class AttentionContext {
  public:
-  AttentionContext(GraphBuilder& b, Value input_ids, Value attention_mask, Value beam_idx)
-      : b_(b), input_ids_(input_ids), attention_mask_(attention_mask), beam_idx_(beam_idx) {}
+  AttentionContext(GraphBuilder& b, Value input_ids, Value attention_mask, Value beam_idx, std::vector<float> slopes)
+      : b_(b), input_ids_(input_ids), attention_mask_(attention_mask), beam_idx_(beam_idx), slopes_(std::move(slopes)) {}
 
   /// Appends `fresh` [B,heads,S,D] to the state `past_key_values.N.<what>`; returns all keys or values [B,heads,K,D].
   Value extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim);
-  /// Additive mask [B,1,S,K], causal and with padding, limited to `window` keys unless that is 0.
+  /// Additive mask [B,1,S,K], causal and with padding, limited to `window` keys unless that is 0; [B,heads,S,K] with ALiBi.
   Value mask(int64_t window);
   /// Repeats each of the kv heads: [B,kv,K,D] -> [B,kv*repeats,K,D].
   Value repeat_heads(Value x, int64_t kv_heads, int64_t repeats, int64_t head_dim);
@@ -47,11 +53,14 @@ class AttentionContext {
  private:
   void set_lengths(Value past);
   Value visible(int64_t window);
+  Value key_index();
+  Value with_slopes(Value mask);
   Value padding(Value key_index);
   Value batch_vector();
 
   GraphBuilder& b_;
   Value input_ids_, attention_mask_, beam_idx_;
+  std::vector<float> slopes_;        // per head; empty: none
   Value batch_;                      // [1]: B
   Value past_length_, new_length_;   // scalars P and S, from the first layer's cache
   Value new_vector_, total_vector_;  // [1]: S and K
@@ -59,5 +68,16 @@ class AttentionContext {
   std::map<std::tuple<int64_t, int64_t, int64_t>, Value> repeat_shapes_;
   Value first_cache_;
 };
+
+/// What an attention layer has of its own.
+struct AttentionInputs {
+  int64_t layer = 0, window = 0;
+  const Rope* rope = nullptr;  ///< nullptr: without positions
+  const RotaryAngles* angles = nullptr;
+};
+
+/// The attention of a layer, its projections included: x [B,S,H] -> [B,S,H].
+Value attention(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config,
+                const AttentionInputs& inputs, AttentionContext& context);
 
 }  // namespace nibble

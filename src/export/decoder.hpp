@@ -1,26 +1,92 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "export/model_weights.hpp"
 #include "export/rope.hpp"
+#include "export/weight_map.hpp"
 
 namespace nibble {
 
-/// A decoder-only transformer with the Llama skeleton (pre-norm, rotary attention, gated MLP), as data. A family fills
-/// this from its config.json; build_decoder makes the graph. Sizes are in elements.
-struct DecoderConfig {
-  int64_t vocab = 0, hidden = 0, intermediate = 0, layers = 0;
-  int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  double norm_epsilon = 1e-6;
-  std::string activation = "silu";
-  Rope rope;
-  bool tied_embeddings = false;
+enum class NormKind { rms, layer };
 
-  bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  bool query_key_norm = false;   ///< an RMS norm over each head of q and k before the rotation (Qwen3)
-  std::vector<int64_t> windows;  ///< per layer: keys a query sees, itself included; 0 = all
+/// How norms are computed and what of them is stored.
+struct NormConfig {
+  NormKind kind = NormKind::rms;
+  double epsilon = 1e-6;
+  bool has_weight = true, has_bias = false;
+  bool plus_one = false;  ///< the weight is stored as its difference from 1 (Gemma)
+};
+
+/// How a block adds the outputs of attention and MLP to its input x. The norms' names are in brackets.
+enum class Residual {
+  serial,      ///< x += attention([input_layernorm] x); x += mlp([post_attention_layernorm] x)
+  parallel,    ///< x += attention([input_layernorm] x) + mlp(the same)
+  parallel_2,  ///< x += attention([input_layernorm] x) + mlp([post_attention_layernorm] x)
+  outputs,     ///< x += [attention_output_layernorm] attention(x); x += [mlp_output_layernorm] mlp(x)
+  sandwich,    ///< x += [attention_output_layernorm] attention([input_layernorm] x); the MLP likewise
+  sums,        ///< x = [input_layernorm] (x + attention(x)); x = [post_attention_layernorm] (x + mlp(x))
+};
+
+/// What is normalized of queries and keys before the rotation (q_norm, k_norm).
+enum class HeadNorm {
+  none,
+  each,      ///< every head, with one weight [head_dim] for all
+  each_own,  ///< every head, with a weight for each: [heads, head_dim]
+  whole,     ///< all heads together: [heads * head_dim]
+};
+
+struct AttentionConfig {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  bool qkv_bias = false, output_bias = false;
+  HeadNorm head_norm = HeadNorm::none;
+  NormConfig head_norm_config;
+  float scale = 0;            ///< of the scores; 0: 1 / sqrt(head_dim)
+  float softcap = 0;          ///< scores become softcap * tanh(score / softcap); 0: none
+  float clip = 0;             ///< q, k and v are clamped to +-clip; 0: none
+  bool has_sinks = false;     ///< self_attn.sinks [heads]: one more score for every head, whose weight is dropped
+  std::vector<float> slopes;  ///< ALiBi, per head, added times the position of the key; empty: none
+};
+
+struct MlpConfig {
+  bool is_gated = true;  ///< down(act(gate(x)) * up(x)); else down(act(up(x)))
+  int64_t intermediate = 0;
+  std::string activation = "silu";
+  bool has_bias = false;
+};
+
+/// Positions that are learned: a table [entries, hidden] (embed_positions) added to the embeddings.
+struct LearnedPositions {
+  int64_t entries = 0, offset = 0;
+};
+
+/// What differs between layers.
+struct LayerConfig {
+  int64_t window = 0;  ///< keys a query sees, itself included; 0 = all
+  int rope = 0;        ///< index into DecoderConfig::ropes; -1 = none
+};
+
+/// A decoder-only transformer, as data. A family fills this from its config.json; build_decoder makes the graph. Sizes are in elements.
+struct DecoderConfig {
+  int64_t vocab = 0, hidden = 0, layers = 0;
+  int64_t embedding = 0;  ///< width of the embeddings where project_in and project_out change it; 0 = hidden
+  NormConfig norm;
+  Residual residual = Residual::serial;
+  AttentionConfig attention;
+  MlpConfig mlp;
+  std::vector<Rope> ropes;
+  std::optional<LearnedPositions> positions;
+  std::vector<LayerConfig> layer;  ///< one for each layer; empty: LayerConfig{} for all, without rope where there is none
+
+  bool has_embedding_norm = false;  ///< embed_layernorm
+  bool has_final_norm = true;
+  bool tied_embeddings = false, head_bias = false;
+  float embedding_scale = 1, residual_scale = 1, logit_scale = 1;
+  float logit_softcap = 0;
+
+  WeightMap weights;  ///< where what build_decoder asks for lies in the checkpoint
 };
 
 /// Throws Error{corrupt} where sizes contradict each other (heads that kv_heads does not divide, ...).
@@ -30,6 +96,10 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
 /// i64, beam_idx [B] i32 -> logits [B,S,V] f32, with the KV cache in variables past_key_values.N.{key,value}present.N.{key,value}
 /// of shape [B,kv_heads,P,head_dim]. Same structure and names as optimum-intel exports, so OpenVINO's own transformations
 /// (paged attention, stateful SDPA, RoPE fusion) recognise it.
+///
+/// Weights are asked for by Llama's names: model.embed_tokens, model.embed_positions, model.embed_layernorm, model.layers.N.{the norms of
+/// Residual, self_attn.{q,k,v,o}_proj, self_attn.{q,k}_norm, self_attn.sinks, mlp.{gate,up,down}_proj}, model.norm, model.project_in,
+/// model.project_out, lm_head.
 void build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format);
 
 }  // namespace nibble

@@ -29,11 +29,56 @@ struct DecoderDefaults {
 /// The fields that all families of the Llama skeleton read under the same names.
 DecoderConfig configure_decoder(const ModelConfig& config, const DecoderDefaults& defaults);
 /// windows from layer_types or, where that is missing, full attention below max_window_layers (Qwen2, Qwen3).
-std::vector<int64_t> qwen_windows(const ModelConfig& config, int64_t layers);
+std::vector<LayerConfig> qwen_windows(const ModelConfig& config, int64_t layers);
+
+// What the other families' files use.
+
+/// A layer norm with weight and bias whose epsilon is under `key`.
+NormConfig layer_norm_config(const ModelConfig& config, std::string_view key);
+/// Throws Error{unsupported} naming `what` if `is_set`: it changes the computation in a way that is not known here.
+void refuse(const ModelConfig& config, std::string_view what, bool is_set);
+/// `fallback` where the key is missing, 0 where it is null.
+int64_t size_or_null(const ModelConfig& config, std::string_view key, int64_t fallback);
+double number_or_null(const ModelConfig& config, std::string_view key, double fallback);
+/// Whether a layer slides, by layer_types or, where that is missing, all but every `pattern`th.
+std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int64_t pattern);
+/// ALiBi slopes: powers of 2^(-8 / heads), with those of twice as many heads between them where heads is no power of two.
+std::vector<float> alibi_slopes(int64_t heads);
+/// The same as MPT orders them.
+std::vector<float> mpt_slopes(int64_t heads, double bias_max);
 
 DecoderConfig configure_llama(const ModelConfig& config);
 DecoderConfig configure_mistral(const ModelConfig& config);
 DecoderConfig configure_qwen2(const ModelConfig& config);
 DecoderConfig configure_qwen3(const ModelConfig& config);
+DecoderConfig configure_gpt2(const ModelConfig& config);
+DecoderConfig configure_gpt_bigcode(const ModelConfig& config);
+DecoderConfig configure_gptj(const ModelConfig& config);
+DecoderConfig configure_gpt_neox(const ModelConfig& config);
+DecoderConfig configure_bloom(const ModelConfig& config);
+DecoderConfig configure_opt(const ModelConfig& config);
+DecoderConfig configure_mpt(const ModelConfig& config);
+DecoderConfig configure_falcon(const ModelConfig& config);
+DecoderConfig configure_phi(const ModelConfig& config);
+DecoderConfig configure_phi3(const ModelConfig& config);
+DecoderConfig configure_stablelm(const ModelConfig& config);
+DecoderConfig configure_starcoder2(const ModelConfig& config);
+DecoderConfig configure_gemma(const ModelConfig& config);
+DecoderConfig configure_gemma2(const ModelConfig& config);
+DecoderConfig configure_gemma3_text(const ModelConfig& config);
+DecoderConfig configure_cohere(const ModelConfig& config);
+DecoderConfig configure_cohere2(const ModelConfig& config);
+DecoderConfig configure_olmo(const ModelConfig& config);
+DecoderConfig configure_olmo2(const ModelConfig& config);
+DecoderConfig configure_granite(const ModelConfig& config);
+DecoderConfig configure_glm(const ModelConfig& config);
+DecoderConfig configure_glm4(const ModelConfig& config);
+DecoderConfig configure_chatglm(const ModelConfig& config);
+DecoderConfig configure_baichuan(const ModelConfig& config);
+DecoderConfig configure_qwen(const ModelConfig& config);
+DecoderConfig configure_internlm2(const ModelConfig& config);
+DecoderConfig configure_minicpm(const ModelConfig& config);
+DecoderConfig configure_exaone4(const ModelConfig& config);
+DecoderConfig configure_smollm3(const ModelConfig& config);
 
 }  // namespace nibble

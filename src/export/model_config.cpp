@@ -81,6 +81,13 @@ std::vector<std::string> ModelConfig::texts(std::string_view key) const {
   return texts;
 }
 
+ModelConfig ModelConfig::renamed(std::initializer_list<std::pair<const char*, const char*>> keys) const {
+  ModelConfig copy = *this;
+  for (const auto& [from, to] : keys)
+    if (auto found = json_.find(from); found != json_.end()) copy.json_[to] = *found;
+  return copy;
+}
+
 ModelConfig ModelConfig::object(std::string_view key) const {
   const auto* value = find(key);
   std::string where = fmt::format("{}: {}", where_, key);

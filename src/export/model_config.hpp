@@ -28,6 +28,8 @@ class ModelConfig {
   std::string text(std::string_view key, std::string_view fallback) const;
   std::vector<double> numbers(std::string_view key) const;
   std::vector<std::string> texts(std::string_view key) const;
+  /// The same with other keys: {"n_embd", "hidden_size"} lets what is under "n_embd" be found under "hidden_size", where it then wins.
+  ModelConfig renamed(std::initializer_list<std::pair<const char*, const char*>> keys) const;
   /// The object under `key`; empty where it is absent or null.
   ModelConfig object(std::string_view key) const;
 

@@ -115,11 +115,11 @@ void apply_longrope(Rope& rope, const ModelConfig& config, const ModelConfig& sc
 
 }  // namespace
 
-Rope make_rope(const ModelConfig& config, int64_t head_dim, int64_t max_positions, double default_theta) {
+Rope make_rope(const ModelConfig& config, int64_t head_dim, int64_t max_positions, double default_theta, double default_rotated) {
   ModelConfig parameters = config.object("rope_parameters");
   ModelConfig scaling = config.has("rope_parameters") ? parameters : config.object("rope_scaling");
   Rope rope;
-  double rotated = config.number("partial_rotary_factor", parameters.number("partial_rotary_factor", 1.0));
+  double rotated = config.number("partial_rotary_factor", parameters.number("partial_rotary_factor", default_rotated));
   rope.dims = rotated > 0 && rotated <= 1 ? static_cast<int64_t>(static_cast<double>(head_dim) * rotated) : 0;
   rope.theta = config.number("rope_theta", parameters.number("rope_theta", default_theta));
   rope.max_positions = max_positions;

@@ -24,7 +24,9 @@ struct Rope {
 };
 
 /// Reads rope_theta, rope_scaling (both spellings of its type) or transformers 5's rope_parameters.
+/// `default_rotated`: the part of a head that rotates where partial_rotary_factor is not there.
 /// Throws Error{unsupported} for an unknown scaling and Error{corrupt} for missing or wrong-sized factors.
-Rope make_rope(const ModelConfig& config, int64_t head_dim, int64_t max_positions, double default_theta = 10000.0);
+Rope make_rope(const ModelConfig& config, int64_t head_dim, int64_t max_positions, double default_theta = 10000.0,
+               double default_rotated = 1.0);
 
 }  // namespace nibble

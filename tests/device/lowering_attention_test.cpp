@@ -149,6 +149,31 @@ std::vector<Edit> queries_and_keys() {
 
 INSTANTIATE_TEST_SUITE_P(QueriesAndKeys, LoweringAttention, testing::ValuesIn(queries_and_keys()), test::edit_name);
 
+/// Attention as its operations; scores become cap * tanh(score / cap) unless that is 0.
+void write_out(Editor& e, float cap, bool transposes_keys) {
+  for (Node* node : e.attentions()) {
+    Value key = node->input(1);
+    if (transposes_keys) key = e.add("Transpose", {key, e.ints({0, 1, 3, 2})});
+    Attributes transpose{{"transpose_a", "false"}, {"transpose_b", transposes_keys ? "false" : "true"}};
+    Value scores = e.add("Multiply", {e.add("MatMul", {node->input(0), key}, transpose), node->input(4)});
+    if (cap != 0) scores = e.add("Multiply", {e.add("Tanh", {e.add("Divide", {scores, e.number(cap)})}), e.number(cap)});
+    Value weights = e.add("Softmax", {e.add("Add", {scores, node->input(3)})}, {{"axis", "-1"}});
+    Value mixed = e.add("MatMul", {weights, node->input(2)}, {{"transpose_a", "false"}, {"transpose_b", "false"}});
+    e.graph().replace_uses(node->output(), mixed);
+  }
+}
+
+std::vector<Edit> written_out() {
+  Edits edits;
+  edits.llama("AttentionWrittenOut", [](Editor& e) { write_out(e, 0, false); });
+  edits.llama("AttentionWrittenOutWithTransposedKeys", [](Editor& e) { write_out(e, 0, true); });
+  edits.llama("CappedScores", [](Editor& e) { write_out(e, 0.7f, false); });
+  edits.llama("CappedScoresWithTransposedKeys", [](Editor& e) { write_out(e, 0.7f, true); });
+  return edits.all();
+}
+
+INSTANTIATE_TEST_SUITE_P(WrittenOut, LoweringAttention, testing::ValuesIn(written_out()), test::edit_name);
+
 std::vector<Edit> experts() {
   Edits edits;
   edits.add(

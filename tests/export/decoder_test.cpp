@@ -265,7 +265,7 @@ TEST(Decoder, BareModelsLackThePrefix) {
     for (auto& [name, tensor] : tensors) bare[name.substr(std::string("model.").size())] = tensor;
     tensors = bare;
   });
-  EXPECT_NE(find(build(checkpoint), "self.layers.0.self_attn.q_proj._openvino_orig_weight"), nullptr);
+  EXPECT_NE(find(build(checkpoint), "self.model.layers.0.self_attn.q_proj._openvino_orig_weight"), nullptr);
 }
 
 TEST(Decoder, MissingTensorIsNamedWithItsFile) {

@@ -43,7 +43,9 @@ std::vector<FamilyCase> family_cases() {
 
 /// Families that know no windows leave the list empty.
 std::vector<int64_t> windows_of(const DecoderConfig& c) {
-  return c.windows.empty() ? std::vector<int64_t>(static_cast<size_t>(c.layers), 0) : c.windows;
+  std::vector<int64_t> windows(static_cast<size_t>(c.layers), 0);
+  for (size_t i = 0; i < c.layer.size(); ++i) windows[i] = c.layer[i].window;
+  return windows;
 }
 
 class FamilyReference : public testing::TestWithParam<FamilyCase> {};
@@ -52,16 +54,16 @@ TEST_P(FamilyReference, FillsInWhatTransformersFillsIn) {
   DecoderConfig c = configure(GetParam().config);
   json actual{{"vocab", c.vocab},
               {"hidden", c.hidden},
-              {"intermediate", c.intermediate},
+              {"intermediate", c.mlp.intermediate},
               {"layers", c.layers},
-              {"heads", c.heads},
-              {"kv_heads", c.kv_heads},
-              {"head_dim", c.head_dim},
-              {"norm_epsilon", c.norm_epsilon},
-              {"activation", c.activation},
+              {"heads", c.attention.heads},
+              {"kv_heads", c.attention.kv_heads},
+              {"head_dim", c.attention.head_dim},
+              {"norm_epsilon", c.norm.epsilon},
+              {"activation", c.mlp.activation},
               {"tied_embeddings", c.tied_embeddings},
-              {"rope_theta", c.rope.theta},
-              {"max_positions", c.rope.max_positions},
+              {"rope_theta", c.ropes[0].theta},
+              {"max_positions", c.ropes[0].max_positions},
               {"windows", windows_of(c)}};
   EXPECT_EQ(actual, GetParam().expected) << json::diff(GetParam().expected, actual);
 }
@@ -70,33 +72,33 @@ INSTANTIATE_TEST_SUITE_P(Cases, FamilyReference, testing::ValuesIn(family_cases(
 
 TEST(Families, LlamaHasBiasesOnRequest) {
   DecoderConfig none = configure(tiny("llama"));
-  EXPECT_FALSE(none.qkv_bias || none.output_bias || none.mlp_bias || none.query_key_norm);
+  EXPECT_FALSE(none.attention.qkv_bias || none.attention.output_bias || none.mlp.has_bias || none.attention.head_norm != HeadNorm::none);
   DecoderConfig attention = configure(tiny("llama", {{"attention_bias", true}}));
-  EXPECT_TRUE(attention.qkv_bias && attention.output_bias && !attention.mlp_bias);
+  EXPECT_TRUE(attention.attention.qkv_bias && attention.attention.output_bias && !attention.mlp.has_bias);
   DecoderConfig mlp = configure(tiny("llama", {{"mlp_bias", true}}));
-  EXPECT_TRUE(!mlp.qkv_bias && !mlp.output_bias && mlp.mlp_bias);
+  EXPECT_TRUE(!mlp.attention.qkv_bias && !mlp.attention.output_bias && mlp.mlp.has_bias);
 }
 
 TEST(Families, MistralHasNoBiases) {
   DecoderConfig c = configure(tiny("mistral", {{"attention_bias", true}}));
-  EXPECT_FALSE(c.qkv_bias || c.output_bias || c.mlp_bias);
+  EXPECT_FALSE(c.attention.qkv_bias || c.attention.output_bias || c.mlp.has_bias);
 }
 
 TEST(Families, Qwen2HasBiasesOnQueryKeyAndValueOnly) {
   DecoderConfig c = configure(tiny("qwen2"));
-  EXPECT_TRUE(c.qkv_bias && !c.output_bias && !c.mlp_bias && !c.query_key_norm);
+  EXPECT_TRUE(c.attention.qkv_bias && !c.attention.output_bias && !c.mlp.has_bias && c.attention.head_norm == HeadNorm::none);
 }
 
 TEST(Families, Qwen3NormalisesQueryAndKey) {
   DecoderConfig c = configure(tiny("qwen3"));
-  EXPECT_TRUE(c.query_key_norm && !c.qkv_bias && !c.output_bias);
+  EXPECT_TRUE(c.attention.head_norm == HeadNorm::each && !c.attention.qkv_bias && !c.attention.output_bias);
   DecoderConfig biased = configure(tiny("qwen3", {{"attention_bias", true}}));
-  EXPECT_TRUE(biased.qkv_bias && biased.output_bias);
+  EXPECT_TRUE(biased.attention.qkv_bias && biased.attention.output_bias);
 }
 
 TEST(Families, UnknownModelTypeNamesTheKnownOnes) {
-  EXPECT_TRUE(
-      fails(ErrorKind::unsupported, {"config.json", "falcon", "llama", "mistral", "qwen2", "qwen3"}, [] { configure(tiny("falcon")); }));
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "unheard-of", "llama", "mistral", "qwen2", "qwen3"},
+                    [] { configure(tiny("unheard-of")); }));
 }
 
 TEST(Families, SupportedTypesAreThoseThatCanBeConfigured) {
@@ -135,7 +137,8 @@ TEST(Families, UnknownLayerTypeIsUnsupported) {
 }
 
 TEST(Families, AnyNumberOfFullLayersIsRead) {
-  EXPECT_EQ(configure(tiny("qwen2", {{"use_sliding_window", true}, {"max_window_layers", 1e300}})).windows, (std::vector<int64_t>{0, 0}));
+  EXPECT_EQ(windows_of(configure(tiny("qwen2", {{"use_sliding_window", true}, {"max_window_layers", 1e300}}))),
+            (std::vector<int64_t>{0, 0}));
 }
 
 TEST(Families, QuantizedCheckpointsAreRefused) {

@@ -19,6 +19,7 @@
 #include "device/cpu/weight_match.hpp"
 #include "graph/op_set.hpp"
 #include "passes/decompress_in_f32.hpp"
+#include "passes/fuse_attention.hpp"
 #include "tensor/convert.hpp"
 
 namespace nibble::cpu {
@@ -271,6 +272,7 @@ class Lowering {
     if (node.is("Gather") && constants_.is_constant(node.input(0))) return lower_embedding(node);
     if (is_movement(node)) return lower_movement(node);
     if (node.is("ScaledDotProductAttention")) return lower_attention(node);
+    if (node.is("Clamp")) return lower_clamp(node);
     if (lower_activation(node) || lower_row_operation(node)) return;
     if (node.is("Multiply") || node.is("Add") || node.is("Subtract") || node.is("Divide")) return lower_arithmetic(node);
     lower_reference(node);
@@ -298,6 +300,15 @@ class Lowering {
     View out = new_slot(gate.width);
     Shape shape = form(gated.gate).shape;
     emit(node, std::make_unique<GatedStep>(gated.activation, gate, up, out));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  void lower_clamp(Node& node) {
+    require_aligned(node, {node.input(0)});
+    View in = view(node.input(0)), out = new_slot(in.width);
+    Shape shape = form(node.input(0)).shape;
+    auto bound = [&](const char* name) { return static_cast<float>(node.attributes().get_float(name, 0)); };
+    emit(node, std::make_unique<ClampStep>(bound("min"), bound("max"), in, out));
     define(node.output(), identity_form(out, shape));
   }
 
@@ -686,6 +697,7 @@ class Lowering {
     parameters.heads = heads;
     parameters.scale = 1 / std::sqrt(static_cast<float>(q.shape[3]));
     if (node.input_count() > 4) parameters.scale = scale_of(node.input(4));
+    parameters.softcap = static_cast<float>(node.attributes().get_float("softcap", 0));
     MaskKind mask = mask_of(node, heads);
     parameters.window = mask.window;
     plan_.kv_layers.push_back({static_cast<size_t>(key_shape[1]), static_cast<size_t>(key_shape[3]), static_cast<size_t>(value_shape[3])});
@@ -831,6 +843,7 @@ class InterfaceShapes {
 
 std::unique_ptr<LoweredModel> lower(Graph& graph, const Precision& precision, ThreadPool& threads, std::string& obstacle) {
   decompress_in_f32(graph);
+  fuse_attention(graph);
   InterfaceShapes shapes(graph);
   auto model = std::make_unique<LoweredModel>();
   model->graph = std::move(graph);

@@ -96,6 +96,18 @@ void ActivationStep::run(Execution& execution) const {
   });
 }
 
+std::string ClampStep::detail(const Plan&) const { return fmt::format("to {} .. {}, {} columns", least_, most_, in_.width); }
+
+void ClampStep::run(Execution& execution) const {
+  execution.for_rows(0.2 * static_cast<double>(in_.width), [&](size_t begin, size_t end) {
+    for (size_t r = begin; r < end; ++r) {
+      const float* x = execution.row(in_, r);
+      float* y = execution.row(out_, r);
+      for (size_t i = 0; i < in_.width; ++i) y[i] = std::min(std::max(x[i], least_), most_);  // NaN stays
+    }
+  });
+}
+
 std::string GatedStep::detail(const Plan&) const { return fmt::format("{}, {} columns", to_string(activation_), out_.width); }
 
 void GatedStep::run(Execution& execution) const {

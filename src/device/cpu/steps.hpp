@@ -115,6 +115,21 @@ class ActivationStep : public Step {
   View in_, out_;
 };
 
+/// Numbers below `least` or above `most` become those.
+class ClampStep : public Step {
+ public:
+  ClampStep(float least, float most, View in, View out) : least_(least), most_(most), in_(in), out_(out) {}
+  std::string_view kind() const override { return "Clamp"; }
+  std::string detail(const Plan& plan) const override;
+  std::vector<View> inputs() const override { return {in_}; }
+  std::vector<View> outputs() const override { return {out_}; }
+  void run(Execution& execution) const override;
+
+ private:
+  float least_, most_;
+  View in_, out_;
+};
+
 /// activation(gate) * up
 class GatedStep : public Step {
  public:

@@ -5,8 +5,8 @@ namespace nibble {
 /// Llama 1 to 3.3 and what shares its class (TinyLlama, Vicuna, SmolLM, Yi, DeepSeek distillations, ...).
 DecoderConfig configure_llama(const ModelConfig& config) {
   DecoderConfig c = configure_decoder(config, {});
-  c.qkv_bias = c.output_bias = config.flag("attention_bias", false);
-  c.mlp_bias = config.flag("mlp_bias", false);
+  c.attention.qkv_bias = c.attention.output_bias = config.flag("attention_bias", false);
+  c.mlp.has_bias = config.flag("mlp_bias", false);
   return c;
 }
 

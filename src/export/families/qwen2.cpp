@@ -5,8 +5,8 @@ namespace nibble {
 /// Qwen 1.5, 2 and 2.5: Llama with biases on q, k and v.
 DecoderConfig configure_qwen2(const ModelConfig& config) {
   DecoderConfig c = configure_decoder(config, {.vocab = 151936, .intermediate = 22016, .kv_heads = 32, .max_positions = 32768});
-  c.qkv_bias = true;
-  c.windows = qwen_windows(config, c.layers);
+  c.attention.qkv_bias = true;
+  c.layer = qwen_windows(config, c.layers);
   return c;
 }
 

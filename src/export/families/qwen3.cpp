@@ -6,9 +6,10 @@ namespace nibble {
 DecoderConfig configure_qwen3(const ModelConfig& config) {
   DecoderConfig c =
       configure_decoder(config, {.vocab = 151936, .intermediate = 22016, .kv_heads = 32, .head_dim = 128, .max_positions = 32768});
-  c.query_key_norm = true;
-  c.qkv_bias = c.output_bias = config.flag("attention_bias", false);
-  c.windows = qwen_windows(config, c.layers);
+  c.attention.head_norm = HeadNorm::each;
+  c.attention.head_norm_config = c.norm;
+  c.attention.qkv_bias = c.attention.output_bias = config.flag("attention_bias", false);
+  c.layer = qwen_windows(config, c.layers);
   return c;
 }
 

@@ -112,7 +112,7 @@ struct Attention {
   Tensor q, k, v;
   std::vector<size_t> q_start, k_start, v_start;  // per batch
   size_t rows, length, depth, width;              // L, S, E, Ev
-  float scale;
+  float scale, softcap;
   bool causal;
   RowInput mask, sink;
   Tensor out;
@@ -139,6 +139,7 @@ Attention::Attention(const EvalContext& context)
       k(to_compute<float>(context.inputs[kKey])),
       v(to_compute<float>(context.inputs[kValue])),
       scale(read_scale(context)),
+      softcap(static_cast<float>(context.node.attributes().get_float("softcap", 0))),
       causal(is_causal(context.node)) {
   const Shape& scores = shapes.scores.dims();
   q_start = starts(q.shape(), scores, 2);
@@ -177,6 +178,8 @@ void Attention::run_row(size_t row, std::vector<float>& weights) {
   const float* query = q.as<float>().data() + q_start[batch] + row % rows * depth;
   multiply_rows(query, 1, k.as<float>().data() + k_start[batch], length, depth, weights.data(), length);
   for (float& score : weights) score *= scale;
+  if (softcap != 0)
+    for (float& score : weights) score = softcap * std::tanh(score / softcap);
   apply_mask(row, weights);
   // With nothing to attend to, softmax has no value; zero keeps such rows (padding) from spreading NaN.
   if (normalize(row, weights))
@@ -193,7 +196,8 @@ void Attention::run(ThreadPool& threads) {
   });
 }
 
-/// softmax(q k^T * scale + mask) v. Inputs: query, key, value, [mask], [scale], [sink]. `causal` ignores the mask and lets
+/// softmax(q k^T * scale + mask) v. With Nibble's own attribute `softcap` (passes/fuse_attention.hpp) scores become
+/// softcap * tanh(score / softcap) before the mask. Inputs: query, key, value, [mask], [scale], [sink]. `causal` ignores the mask and lets
 /// row i attend to the first i + 1 keys. Computed in f32.
 void evaluate_attention(EvalContext& context) {
   ElementType type = context.inputs[kQuery].type();

@@ -1,0 +1,40 @@
+#include "export/families.hpp"
+#include "export/layer_names.hpp"
+
+namespace nibble {
+
+namespace {
+
+DecoderConfig configure_any_cohere(const ModelConfig& config) {
+  DecoderConfig c =
+      configure_decoder(config, {.vocab = 256000, .hidden = 8192, .intermediate = 22528, .layers = 40, .heads = 64, .max_positions = 8192});
+  c.norm = {NormKind::layer, config.number("layer_norm_eps", 1e-5), true, false};
+  c.residual = Residual::parallel;
+  c.attention.qkv_bias = c.attention.output_bias = config.flag("attention_bias", false);
+  c.tied_embeddings = config.flag("tie_word_embeddings", true);
+  c.logit_scale = static_cast<float>(config.number("logit_scale", 0.0625));
+  rotate_pairs(c, "model.layers.{}.self_attn");
+  return c;
+}
+
+}  // namespace
+
+/// Command R.
+DecoderConfig configure_cohere(const ModelConfig& config) {
+  DecoderConfig c = configure_any_cohere(config);
+  if (!config.flag("use_qk_norm", false)) return c;
+  c.attention.head_norm = HeadNorm::each_own;
+  c.attention.head_norm_config = c.norm;
+  rotate_pairs_of_norms(c, "model.layers.{}.self_attn");
+  return c;
+}
+
+/// Command R7B and A: layers that slide have positions, the others none.
+DecoderConfig configure_cohere2(const ModelConfig& config) {
+  DecoderConfig c = configure_any_cohere(config);
+  int64_t window = size_or_null(config, "sliding_window", 4096), pattern = config.size("sliding_window_pattern", 4);
+  for (bool slides : sliding_layers(config, c.layers, pattern)) c.layer.push_back({.window = slides ? window : 0, .rope = slides ? 0 : -1});
+  return c;
+}
+
+}  // namespace nibble

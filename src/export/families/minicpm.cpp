@@ -1,0 +1,18 @@
+#include <cmath>
+
+#include "export/families.hpp"
+
+namespace nibble {
+
+/// MiniCPM 1 and 2: Llama with multipliers that depend on its depth and width.
+DecoderConfig configure_minicpm(const ModelConfig& config) {
+  DecoderConfig c = configure_decoder(config, {});
+  c.attention.qkv_bias = c.attention.output_bias = config.flag("attention_bias", false);
+  c.tied_embeddings = config.flag("tie_word_embeddings", true);
+  c.embedding_scale = static_cast<float>(config.number("scale_emb", 1));
+  c.residual_scale = static_cast<float>(config.number("scale_depth", 1) / std::sqrt(static_cast<double>(c.layers)));
+  c.logit_scale = static_cast<float>(config.number("dim_model_base", 1) / static_cast<double>(c.hidden));
+  return c;
+}
+
+}  // namespace nibble
