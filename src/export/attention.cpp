@@ -5,6 +5,12 @@
 
 namespace nibble {
 
+namespace {
+
+constexpr float kHidden = -65504.0f;  // the most negative half: safe for devices that compute in f16
+
+}  // namespace
+
 Value AttentionContext::batch_vector() {
   if (!batch_) batch_ = b_.gather(b_.shape_of(input_ids_), b_.i64s({0}), 0);
   return batch_;
@@ -92,18 +98,24 @@ Value AttentionContext::mask(int64_t window) {
   Value rows = b_.as_vector(b_.dim(input_ids_, 0));
   Value shape = b_.concat({rows, b_.i64s({1}), new_vector_, total_vector_}, 0, "prim::ListConstruct");
   Value seen = b_.op("Broadcast", {visible(window), shape}, {{"mode", "bidirectional"}}, "aten::expand", "opset3");
-  constexpr float kHidden = -65504.0f;  // the most negative half: safe for devices that compute in f16
-  Value additive = b_.op("Select", {seen, b_.f32(0.0f), b_.f32(kHidden)}, {{"auto_broadcast", "numpy"}}, "aten::where");
-  additive = b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
-  mask->second = slopes_.empty() ? additive : with_slopes(additive);
+  mask->second = slopes_.empty() ? additive_mask(seen) : sloped_mask(seen);
   return mask->second;
 }
 
-/// ALiBi: slope times the key's place. That of the query makes no difference to its softmax.
-Value AttentionContext::with_slopes(Value mask) {
+Value AttentionContext::additive_mask(Value seen) {
+  Value additive = b_.op("Select", {seen, b_.f32(0.0f), b_.f32(kHidden)}, {{"auto_broadcast", "numpy"}}, "aten::where");
+  return b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
+}
+
+/// ALiBi: slope times the key's place. That of the query makes no difference to its softmax. The order of operations is Bloom's, from which
+/// OpenVINO's paged attention learns the slopes.
+Value AttentionContext::sloped_mask(Value seen) {
   auto heads = static_cast<int64_t>(slopes_.size());
-  Value slopes = b_.graph().add_constant(Tensor::from<float>({1, heads, 1, 1}, slopes_)).output();
-  return b_.add(b_.multiply(slopes, b_.convert(key_index(), ElementType::f32)), mask);
+  Value slopes = b_.graph().add_constant(Tensor::from<float>({heads, 1}, slopes_)).output();
+  Value places = b_.reshape(b_.convert(key_index(), ElementType::f32), {1, -1});
+  Value sloped = b_.reshape(b_.reshape(b_.multiply(slopes, places), {heads, 1, -1}), {1, heads, 1, -1});
+  Value hidden = b_.op("LogicalNot", {seen}, {}, "aten::bitwise_not");
+  return b_.op("Select", {hidden, b_.f32(kHidden), sloped}, {{"auto_broadcast", "numpy"}}, "aten::where");
 }
 
 }  // namespace nibble

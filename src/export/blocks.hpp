@@ -54,7 +54,8 @@ class AttentionContext {
   void set_lengths(Value past);
   Value visible(int64_t window);
   Value key_index();
-  Value with_slopes(Value mask);
+  Value additive_mask(Value seen);
+  Value sloped_mask(Value seen);
   Value padding(Value key_index);
   Value batch_vector();
 

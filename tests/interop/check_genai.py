@@ -1,4 +1,9 @@
-"""openvino_genai.LLMPipeline on a checkpoint's export, with both of its back ends, has to give the greedy answer of transformers."""
+"""openvino_genai.LLMPipeline on a checkpoint's export, with both of its back ends, has to give the greedy answer of transformers.
+
+Where scores are capped attention is written out, which OpenVINO has no paged form of: these run with one back end.
+"""
+
+import json
 
 from checks import Expected, Exported, Report, arguments, quiet_openvino
 
@@ -27,7 +32,8 @@ def main():
     expected = Expected(args.checkpoint)
     report = Report(f"openvino_genai on the export of {args.checkpoint.name} {args.options}")
     with Exported(args) as folder:
-        for name in ("SDPA", "PA"):
+        capped = json.loads((args.checkpoint / "config.json").read_text()).get("attn_logit_softcapping") is not None
+        for name in ("SDPA",) if capped else ("SDPA", "PA"):
             check_back_end(report, folder, name, expected)
     report.finish()
 
