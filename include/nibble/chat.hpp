@@ -88,7 +88,8 @@ class ChatTemplate {
 /// The chat template of a model directory, or nothing when it has none of that name. In the order of transformers:
 /// chat_template.jinja (with others in additional_chat_templates/NAME.jinja), chat_template.json, then "chat_template" of
 /// tokenizer_config.json, which is a text or a list of {"name", "template"}; a single template is named "default", the other
-/// usual name is "tool_use". Throws Error{corrupt} for files that are not what they should be.
+/// usual name is "tool_use". Last comes what the metadata of a GGUF file says. Throws Error{corrupt} for files that are not what they
+/// should be.
 std::optional<ChatTemplate> load_chat_template(const std::filesystem::path& directory, std::string_view name = "default");
 
 }  // namespace nibble

@@ -44,7 +44,7 @@ struct GenerationConfig {
   void validate() const;
 };
 
-/// The defaults that a model ships in generation_config.json (config.json's ids where that is missing).
+/// The defaults that a model ships in generation_config.json (config.json's ids where that is missing) or in the metadata of its GGUF file.
 GenerationConfig load_generation_config(const std::filesystem::path& directory);
 /// `config` with the fields of a JSON object set ({"max_new_tokens": 20, "stop_strings": ["\n"], ...}); unknown or
 /// wrongly typed fields throw Error{invalid_argument}.

@@ -80,7 +80,8 @@ struct GenerationRequest {
   GenerationConfig config;
 };
 
-/// A language model that answers prompts. Opens an OpenVINO IR directory or a Hugging Face checkpoint directory.
+/// A language model that answers prompts. Opens an OpenVINO IR directory, a Hugging Face checkpoint directory or
+/// a GGUF file.
 /// generate() may be called from one thread at a time; several pipelines may share a Context.
 class LLMPipeline {
  public:

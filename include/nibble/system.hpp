@@ -33,6 +33,8 @@ enum class StandardStream { input, output, error };
 /// True when a person sits at the other end.
 bool is_terminal(StandardStream stream);
 
+/// Bytes of memory that this process can still take: what the system has available, within the limits of its control groups.
+uint64_t usable_memory_bytes();
 /// Most memory that this process has had resident so far, in bytes.
 uint64_t peak_resident_bytes();
 /// Makes peak_resident_bytes() start again from what is resident now. False where the system does not allow it.

@@ -32,7 +32,8 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   /// Reads tokenizer.json, or where there is none tokenizer.model (sentencepiece), of a directory; the path of such a file
-  /// works too. tokenizer_config.json and special_tokens_map.json beside it are read as well.
+  /// works too. tokenizer_config.json and special_tokens_map.json beside it are read as well. A GGUF file, or a directory with nothing
+  /// but one, has its tokenizer in its metadata.
   /// Throws Error: not_found (no such file), corrupt (the file contradicts its format), unsupported (a part Nibble lacks).
   explicit Tokenizer(const std::filesystem::path& directory);
   ~Tokenizer();

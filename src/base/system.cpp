@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/machine_meter.hpp"
+#include "base/usable_memory.hpp"
 
 namespace nibble {
 
@@ -31,7 +32,8 @@ MachineLimits measure_machine_limits(Context& context, const std::string& isa) {
 
 std::string instruction_set() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return "avx512bf16";
+  if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw"))
+    return "avx512bf16";
   if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw")) return "avx512vnni";
   if (__builtin_cpu_supports("avxvnni")) return "avx2vnni";
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "avx2";
@@ -64,6 +66,8 @@ bool take_interrupt() {
 }
 
 bool is_terminal(StandardStream stream) { return ::isatty(static_cast<int>(stream)) == 1; }
+
+uint64_t usable_memory_bytes() { return usable_memory(); }
 
 uint64_t peak_resident_bytes() {
   std::ifstream status("/proc/self/status");

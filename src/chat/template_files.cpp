@@ -4,6 +4,8 @@
 #include "base/json.hpp"
 #include "base/mapped_file.hpp"
 #include "chat/jinja/template.hpp"
+#include "checkpoint/gguf/gguf_model.hpp"
+#include "checkpoint/gguf/gguf_tokenizer.hpp"
 #include "nibble/chat.hpp"
 
 namespace nibble {
@@ -47,10 +49,7 @@ bool is_plain_name(std::string_view name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string_view::npos;
 }
 
-}  // namespace
-
-std::optional<ChatTemplate> load_chat_template(const fs::path& directory, std::string_view name) {
-  if (!is_plain_name(name)) fail(ErrorKind::invalid_argument, "'{}' is not a name of a chat template", name);
+std::optional<ChatTemplate> from_directory(const fs::path& directory, std::string_view name) {
   const fs::path file = directory / "chat_template.jinja", others = directory / "additional_chat_templates";
   // Template files win over entries of any name in the configuration.
   if (fs::is_regular_file(file) || fs::is_directory(others)) {
@@ -61,6 +60,27 @@ std::optional<ChatTemplate> load_chat_template(const fs::path& directory, std::s
   for (const char* config : {"chat_template.json", "tokenizer_config.json"})
     if (auto found = from_json_file(directory / config, name)) return found;
   return std::nullopt;
+}
+
+std::optional<ChatTemplate> from_gguf(const fs::path& path, std::string_view name) {
+  const GgufFile file = open_gguf_file(path);
+  auto templates = gguf_chat_templates(file.metadata);
+  const auto found = templates.find(std::string(name));
+  if (found == templates.end()) return std::nullopt;
+  if (found->second.size() > jinja::Template::longest_source)
+    fail(ErrorKind::corrupt, "{}: the chat template has {} bytes", path.string(), found->second.size());
+  return ChatTemplate(std::move(found->second), path.string());
+}
+
+}  // namespace
+
+std::optional<ChatTemplate> load_chat_template(const fs::path& directory, std::string_view name) {
+  if (!is_plain_name(name)) fail(ErrorKind::invalid_argument, "'{}' is not a name of a chat template", name);
+  std::error_code ignored;
+  if (fs::is_directory(directory, ignored))
+    if (auto found = from_directory(directory, name)) return found;
+  const auto gguf = find_gguf(directory);
+  return gguf ? from_gguf(*gguf, name) : std::nullopt;
 }
 
 }  // namespace nibble

@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "base/fail.hpp"
+#include "checkpoint/gguf/gguf_model.hpp"
 #include "checkpoint/weight_source.hpp"
 
 namespace nibble {
@@ -38,12 +39,13 @@ std::vector<fs::path> other_safetensors(const fs::path& directory) {
   if (!others.empty())
     found = fmt::format(" (there are {} *.safetensors files, among them {}, and nothing says which belong together: is an index missing?)",
                         others.size(), others.front().filename().string());
-  fail(ErrorKind::not_found, "{}: no weights found; looked for {}or a single *.safetensors file{}", directory.string(), looked_for, found);
+  fail(ErrorKind::not_found, "{}: no weights found; looked for {}a single *.safetensors or *.gguf file{}", directory.string(), looked_for, found);
 }
 
 }  // namespace
 
 std::unique_ptr<WeightSource> open_checkpoint(const fs::path& directory) {
+  if (auto gguf = find_gguf(directory)) return open_gguf(*gguf);
   std::error_code code;
   if (!fs::is_directory(directory, code))
     fail(ErrorKind::not_found, "{}: is not a directory; a checkpoint is the directory that holds config.json and the weights",

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/encoded_matrix.hpp"
 #include "nibble/tensor.hpp"
 
 namespace nibble {
@@ -32,6 +33,9 @@ class WeightSource {
   /// The tensor in its stored element type and shape: a view into the mapped file (of any alignment) that outlives this object, or a
   /// copy where the file holds a strided (transposed, sliced, expanded) tensor. Throws Error{not_found}.
   virtual Tensor get(std::string_view name) const = 0;
+  /// The matrix behind `name` where the checkpoint holds it in codes or it is computed; nothing for a plain tensor. info() then gives the
+  /// shape and the float type of the decoded matrix, and get() decodes all of it into memory.
+  virtual std::shared_ptr<const EncodedMatrix> encoded(std::string_view name) const;
   /// Hint that the data of a tensor will not be read again soon, so its pages need not stay in memory. Unknown names are ignored.
   virtual void release(std::string_view name) const = 0;
   /// What the files say of themselves, e.g. {"format", "pt"}; empty for formats that have no such thing. Of shards that disagree the
@@ -39,9 +43,9 @@ class WeightSource {
   virtual const std::map<std::string, std::string>& metadata() const = 0;
 };
 
-/// The checkpoint of a Hugging Face model directory. Looks for, in this order: model.safetensors, model.safetensors.index.json,
-/// pytorch_model.bin, pytorch_model.bin.index.json, and a single *.safetensors file of another name. Throws Error{not_found} with the
-/// list of what was looked for, and what the functions below throw.
+/// The checkpoint of a Hugging Face model directory, or a GGUF file. In a directory looks for, in this order: model.safetensors,
+/// model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, a single GGUF model, and a single *.safetensors file of
+/// another name. Throws Error{not_found} with the list of what was looked for, and what the functions below throw.
 std::unique_ptr<WeightSource> open_checkpoint(const std::filesystem::path& directory);
 
 /// One safetensors file. Throws Error{corrupt} where the file contradicts the format and Error{unsupported} for element types that

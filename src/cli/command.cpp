@@ -13,7 +13,7 @@
 namespace nibble::cli {
 
 void ModelOptions::add_to(CLI::App& command, bool with_device) {
-  command.add_option("model", model, "model directory: OpenVINO IR or Hugging Face checkpoint")->required();
+  command.add_option("model", model, "model directory (OpenVINO IR or Hugging Face checkpoint) or GGUF file")->required();
   if (with_device) {
     command.add_option("--device", device, fmt::format("device to run on (default {}; see nibble devices)", default_device()));
     command.add_option("--property", properties, "device property, NAME=VALUE; may be repeated")->allow_extra_args(false);

@@ -23,6 +23,7 @@ class UsageError : public std::runtime_error {
 };
 
 void add_export(CLI::App& app);
+void add_compress(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_logits(CLI::App& app);
@@ -32,6 +33,7 @@ void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_devices(CLI::App& app);
+void add_doctor(CLI::App& app);
 
 /// Options of every command that loads a model.
 struct ModelOptions {

@@ -58,6 +58,7 @@ std::string tokenizer_directory(const Options& o) {
   if (!o.tokenizer.empty()) return o.tokenizer;
   for (const std::string& model : {o.model.model, o.reference}) {
     std::filesystem::path directory = model;
+    if (directory.extension() == ".gguf") return directory;
     if (std::filesystem::is_regular_file(directory)) directory = directory.has_parent_path() ? directory.parent_path() : ".";
     if (!model.empty() && (std::filesystem::exists(directory / "tokenizer.json") || std::filesystem::exists(directory / "tokenizer.model")))
       return directory;

@@ -20,6 +20,7 @@ int report(const char* message, int code) {
 void add_commands(CLI::App& app) {
   using namespace nibble::cli;
   add_export(app);
+  add_compress(app);
   add_generate(app);
   add_chat(app);
   add_logits(app);
@@ -29,6 +30,7 @@ void add_commands(CLI::App& app) {
   add_eval(app);
   add_bench(app);
   add_devices(app);
+  add_doctor(app);
 }
 
 int run(CLI::App& app, int argc, char** argv) {

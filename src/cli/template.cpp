@@ -17,9 +17,9 @@ struct Options {
 };
 
 ChatTemplate load(const std::string& source) {
-  if (std::filesystem::is_directory(source)) {
+  if (std::filesystem::is_directory(source) || std::filesystem::path(source).extension() == ".gguf") {
     auto found = load_chat_template(source);
-    if (!found) throw Error(ErrorKind::not_found, fmt::format("{}: there is no chat template in this directory", source));
+    if (!found) throw Error(ErrorKind::not_found, fmt::format("{}: there is no chat template here", source));
     return *found;
   }
   return ChatTemplate(read_text_file(source, "the template"), source);
@@ -50,7 +50,7 @@ void run(const Options& o) {
 void add_template(CLI::App& app) {
   auto* command = app.add_subcommand("template", "Render a chat template");
   auto o = std::make_shared<Options>();
-  command->add_option("source", o->source, "model directory or .jinja file")->required();
+  command->add_option("source", o->source, "model directory, GGUF or .jinja file")->required();
   command->add_option("--messages", o->messages, "messages as JSON (default: standard input)");
   command->add_flag("--no-generation-prompt", o->no_generation_prompt, "do not open the assistant's turn");
   command->add_flag("--json", o->as_json, "print the result as JSON");

@@ -69,7 +69,7 @@ void detokenize(const Options& o) {
 void add_tokenize(CLI::App& app) {
   auto o = std::make_shared<Options>();
   auto* encode = app.add_subcommand("tokenize", "Turn text into token ids");
-  encode->add_option("model", o->model, "directory with tokenizer.json or tokenizer.model")->required();
+  encode->add_option("model", o->model, "directory with tokenizer.json or tokenizer.model, or GGUF file")->required();
   encode->add_option("--text", o->text, "the text (default: standard input)");
   encode->add_flag("--no-special-tokens", o->no_special_tokens, "add no beginning- or end-of-text tokens");
   encode->add_flag("--offsets", o->offsets, "print where each token stands in the text, in code points");
@@ -81,7 +81,7 @@ void add_tokenize(CLI::App& app) {
   encode->callback([o] { tokenize(*o); });
 
   auto* decode = app.add_subcommand("detokenize", "Turn token ids into text");
-  decode->add_option("model", o->model, "directory with tokenizer.json or tokenizer.model")->required();
+  decode->add_option("model", o->model, "directory with tokenizer.json or tokenizer.model, or GGUF file")->required();
   decode->add_option("--ids", o->ids, "token ids 1,2,3 (default: standard input)");
   decode->add_flag("--no-special-tokens", o->no_special_tokens, "leave special tokens out of the text");
   decode->add_flag("--json", o->as_json, "print the result as JSON");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/fail.hpp"
 #include "compress/group_reader.hpp"
 #include "tensor/convert.hpp"
 #include "tensor/float_types.hpp"
@@ -11,6 +12,8 @@
 namespace nibble {
 
 namespace {
+
+constexpr size_t kPieceOfWeight = 65536;
 
 /// The parts that a weight can be cut into. Those of a lazy weight should be whole parts of it, or each slice would
 /// produce the neighbours' elements again.
@@ -58,6 +61,34 @@ void store_codes(const WeightLayout& layout, const GroupBatch& groups, Batch& ba
     for (size_t g = 0; g < groups.count; ++g) std::copy_n(batch.codes.data() + g * size + position, inner, batch.run.data() + g * inner);
     pack_codes(type, batch.run, out, element - first_element);
   });
+}
+
+/// Counts what is wrong with the whole weight: the message is worth a pass.
+[[noreturn]] void fail_not_finite(const WeightTask& task) {
+  size_t total = task.layout.size(), count = 0;
+  WeightReader reader(task.weight, 0, total);
+  std::vector<float> values;
+  for (size_t at = 0; at < total; at += values.size()) {
+    values.resize(std::min(kPieceOfWeight, total - at));
+    reader.read(at, values);
+    count += quantize_kernels().count_not_finite(values.data(), values.size());
+  }
+  fail(ErrorKind::corrupt,
+       "weight '{}' has {} values that are infinite or not a number: the checkpoint is damaged or its training diverged", task.name, count);
+}
+
+/// Of weights that are in the first-level cache, which makes the check all but free.
+void require_finite(const WeightTask& task, std::span<const float> weights) {
+  if (quantize_kernels().count_not_finite(weights.data(), weights.size()) > 0) fail_not_finite(task);
+}
+
+void quantize_batch(const WeightTask& task, size_t first_group, Batch& batch) {
+  if (!task.given) return quantize_groups(batch.weights, task.rule, {batch.codes, batch.scales, batch.zero_points});
+  size_t count = batch.scales.size();
+  std::copy_n(task.given->scales.begin() + static_cast<std::ptrdiff_t>(first_group), count, batch.scales.begin());
+  if (!task.given->zero_points.empty())
+    std::copy_n(task.given->zero_points.begin() + static_cast<std::ptrdiff_t>(first_group), count, batch.zero_points.begin());
+  encode_groups(batch.weights, task.rule, batch.scales, batch.zero_points, batch.codes);
 }
 
 }  // namespace
@@ -114,12 +145,35 @@ void CompressedWeight::produce(int64_t begin, int64_t end, std::span<const std::
   for (const GroupBatch& groups : group_batches(layout, first_block, last_block)) {
     read_groups(reader, layout, groups, batch.weights);
     batch.resize(groups.count, layout.group_size());
-    quantize_groups(batch.weights, task_->rule, {batch.codes, batch.scales, batch.zero_points});
+    require_finite(*task_, batch.weights);
+    quantize_batch(*task_, groups.first_group, batch);
     store_codes(layout, groups, batch, type(kCodes), out[kCodes].data(), first_element);
     size_t at = groups.first_group - first_group;
     pack_scales(type(kScales), batch.scales, second_order_ ? second_order_->value() : 1.0f, out[kScales].data(), at);
     if (output_count() > kZeroPoints) pack_codes(type(kZeroPoints), batch.zero_points, out[kZeroPoints].data(), at);
   }
+}
+
+CompressedConstants compressed_constants(const std::shared_ptr<const WeightTask>& task) {
+  CompressedConstants constants;
+  const WeightFormat& format = weight_format(task->rule.mode);
+  bool asymmetric = format.family == QuantizerFamily::asymmetric;
+  if (task->stored_codes) {
+    constants.codes = task->stored_codes;
+    Tensor scales(format.scale, task->layout.scales), zero_points(format.codes, task->layout.scales);
+    pack_scales(format.scale, task->given->scales, 1.0f, scales.mutable_data(), 0);
+    constants.scales = scales;
+    if (!asymmetric) return constants;
+    pack_codes(format.codes, task->given->zero_points, zero_points.mutable_data(), 0);
+    constants.zero_points = zero_points;
+    return constants;
+  }
+  if (task->rule.mode == CompressWeightsMode::nvfp4) constants.second_order = std::make_shared<SecondOrderScale>(task);
+  auto source = std::make_shared<const CompressedWeight>(task, constants.second_order);
+  constants.codes = {source, CompressedWeight::kCodes};
+  constants.scales = {source, CompressedWeight::kScales};
+  if (asymmetric) constants.zero_points = ConstantValue(source, CompressedWeight::kZeroPoints);
+  return constants;
 }
 
 }  // namespace nibble

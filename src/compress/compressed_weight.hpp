@@ -2,8 +2,11 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "compress/group_scales.hpp"
 #include "compress/quantize.hpp"
 #include "compress/weight_layout.hpp"
 #include "graph/constant.hpp"
@@ -19,10 +22,14 @@ struct WeightConfig {
 
 /// The float weight, how it is cut into groups and by what rule they become codes.
 struct WeightTask {
+  std::string name;  ///< of the constant
   ConstantValue weight;
   WeightLayout layout;
   QuantizeRule rule;
   std::shared_ptr<const LevelTable> levels;  ///< keeps a user's table alive
+  Tensor codebook;                           ///< codebook modes: the table as it is stored
+  std::shared_ptr<const GroupScales> given;  ///< scales to use in place of those of the weights' range; nothing = those
+  Tensor stored_codes;                       ///< codes that are already known (`given` is then set)
 };
 
 /// Element type of the codes; of a codebook of up to 16 entries u4.
@@ -49,7 +56,7 @@ class SecondOrderScale final : public ConstantSource {
 };
 
 /// Codes, scales and (asymmetric modes) zero points of a float weight, made from slices of it on demand. Immutable and
-/// thread-safe; one produce() runs on the calling thread.
+/// thread-safe; one produce() runs on the calling thread, and throws Error{corrupt} for weights that are infinite or not a number.
 class CompressedWeight final : public ConstantSource {
  public:
   static constexpr size_t kCodes = 0, kScales = 1, kZeroPoints = 2;
@@ -73,5 +80,15 @@ class CompressedWeight final : public ConstantSource {
   std::vector<Output> outputs_;
   int64_t rows_;
 };
+
+/// The constants that stand for a weight.
+struct CompressedConstants {
+  ConstantValue codes, scales;
+  std::optional<ConstantValue> zero_points;
+  std::shared_ptr<const SecondOrderScale> second_order;  ///< nvfp4
+};
+
+/// Lazy ones, or known codes with their scales.
+CompressedConstants compressed_constants(const std::shared_ptr<const WeightTask>& task);
 
 }  // namespace nibble

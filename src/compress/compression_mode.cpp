@@ -26,6 +26,7 @@ constexpr std::array kFormats{
     WeightFormat{Mode::nvfp4, "nvfp4", Family::floating, Type::f4e2m1, Type::f8e4m3, 4, 16, true, BackupMode::int8_asym, 6},
     WeightFormat{Mode::cb4, "cb4", Family::levels, Type::u4, Type::f16, 4, -1, false, BackupMode::int8_asym, 3.5f},
     WeightFormat{Mode::codebook, "codebook", Family::levels, Type::u8, Type::f16, 8, -1, false, BackupMode::int8_asym, 0},
+    WeightFormat{Mode::adaptive_codebook, "adaptive_codebook", Family::levels, Type::u4, Type::f16, 4, -1, false, BackupMode::int8_asym, 0},
 };
 
 template <class Enum, size_t n>

@@ -24,6 +24,7 @@ enum class CompressWeightsMode : uint8_t {
   nvfp4,
   cb4,
   codebook,
+  adaptive_codebook,
 };
 
 /// What weights get that do not take the main precision: embeddings, the last layer, sensitive layers.
@@ -71,7 +72,9 @@ std::optional<GroupSizeFallbackMode> parse_group_size_fallback_mode(std::string_
 std::optional<SensitivityMetric> parse_sensitivity_metric(std::string_view name);
 
 inline bool is_int8(CompressWeightsMode mode) { return mode == CompressWeightsMode::int8_asym || mode == CompressWeightsMode::int8_sym; }
-inline bool is_codebook(CompressWeightsMode mode) { return mode == CompressWeightsMode::cb4 || mode == CompressWeightsMode::codebook; }
+inline bool is_codebook(CompressWeightsMode mode) {
+  return mode == CompressWeightsMode::cb4 || mode == CompressWeightsMode::codebook || mode == CompressWeightsMode::adaptive_codebook;
+}
 /// int3_sym and int2_sym: OpenVINO has no signed type of that width, so codes are stored with an offset.
 inline bool is_offset_symmetric(CompressWeightsMode mode) {
   return mode == CompressWeightsMode::int3_sym || mode == CompressWeightsMode::int2_sym;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/compression_methods.hpp"
 #include "compress/compression_mode.hpp"
 #include "nibble/tensor.hpp"
 
@@ -33,6 +34,14 @@ struct WeightCompression {
   int64_t min_adjusted_group_size = 32;  ///< `adjust` gives smaller groups up
   IgnoredScope ignored_scope = {};
   Tensor codebook = {};  ///< CompressWeightsMode::codebook only: the levels, sorted
+
+  // Methods for layers of up to 4 bits. AWQ needs no data but is better with it, the others need it.
+  std::optional<bool> awq = {};               ///< scales columns before quantization
+  std::optional<bool> scale_estimation = {};  ///< scales from the outputs' error
+  std::optional<bool> gptq = {};              ///< quantizes column by column, each making up for those before
+  std::optional<bool> lora_correction = {};   ///< low-rank adapters beside the weights
+  int64_t subset_size = 128;                  ///< calibration samples to take
+  AdvancedCompressionParameters advanced = {};
 };
 
 /// The same with every default filled in.
@@ -46,9 +55,22 @@ struct CompressionPlan {
   SensitivityMetric sensitivity_metric;
   GroupSizeFallbackMode group_size_fallback;
   int64_t min_adjusted_group_size;
+  bool awq, scale_estimation, gptq, lora_correction;
+  bool has_data;
+  size_t subset_size;
+  AdvancedCompressionParameters advanced;
+
+  /// Whether layers are ranked by what they read.
+  bool ranks_by_data() const { return has_data && ratio != 1 && sensitivity_metric != SensitivityMetric::weight_quantization_error; }
+  bool awq_takes_data() const { return awq && has_data && advanced.awq_params.prefer_data_aware_scaling; }
+  /// Whether a method needs the means of what layers read.
+  bool needs_means() const {
+    return awq_takes_data() || lora_correction || mode == CompressWeightsMode::adaptive_codebook || (scale_estimation && !gptq);
+  }
 };
 
-/// Checks options and fills defaults in. Throws Error{invalid_argument} for combinations that NNCF refuses.
-CompressionPlan plan_compression(const WeightCompression& options);
+/// Checks options and fills defaults in. `has_data`: calibration samples are given. Throws Error{invalid_argument} for combinations that
+/// NNCF refuses.
+CompressionPlan plan_compression(const WeightCompression& options, bool has_data = false);
 
 }  // namespace nibble

@@ -32,19 +32,36 @@ std::string python(const std::vector<std::string>& list) {
   return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
-/// NNCF's parameters for methods that need data, with the two that matter here.
+std::string python(const AwqParameters& p) {
+  return fmt::format(
+      "{{'subset_size': {}, 'percent_to_apply': {}, 'alpha_min': {}, 'alpha_max': {}, 'steps': {}, 'prefer_data_aware_scaling': {}}}",
+      p.subset_size, python(p.percent_to_apply), python(p.alpha_min), python(p.alpha_max), p.steps, python(p.prefer_data_aware_scaling));
+}
+
+std::string python(const ScaleEstimationParameters& p) {
+  return fmt::format("{{'subset_size': {}, 'initial_steps': {}, 'scale_steps': {}, 'weight_penalty': {}}}", p.subset_size, p.initial_steps,
+                     p.scale_steps, python(p.weight_penalty));
+}
+
+std::string python(const GptqParameters& p) {
+  return fmt::format("{{'damp_percent': {}, 'block_size': {}, 'subset_size': {}}}", python(p.damp_percent), p.block_size, p.subset_size);
+}
+
+std::string python(const LoraCorrectionParameters& p) {
+  return fmt::format("{{'adapter_rank': {}, 'num_iterations': {}, 'apply_regularization': {}, 'subset_size': {}, 'use_int8_adapters': {}}}",
+                     p.adapter_rank, p.num_iterations, python(p.apply_regularization), p.subset_size, python(p.use_int8_adapters));
+}
+
+/// NNCF's AdvancedCompressionParameters.
 std::string advanced_parameters(const WeightCompression& options) {
+  const AdvancedCompressionParameters& p = options.advanced;
   std::string codebook = options.mode == CompressWeightsMode::codebook ? fmt::format("{}", to_floats(options.codebook)) : "None";
   return fmt::format(
       "{{'statistics_path': None, 'lora_adapter_rank': 256, 'group_size_fallback_mode': '{}', 'min_adjusted_group_size': {}, "
-      "'awq_params': {{'subset_size': 32, 'percent_to_apply': 0.002, 'alpha_min': 0.0, 'alpha_max': 1.0, 'steps': 100, "
-      "'prefer_data_aware_scaling': True}}, "
-      "'scale_estimation_params': {{'subset_size': 64, 'initial_steps': 5, 'scale_steps': 5, 'weight_penalty': -1.0}}, "
-      "'gptq_params': {{'damp_percent': 0.1, 'block_size': 128, 'subset_size': 128}}, "
-      "'lora_correction_params': {{'adapter_rank': 8, 'num_iterations': 3, 'apply_regularization': True, 'subset_size': 128, "
-      "'use_int8_adapters': True}}, 'backend_params': {{}}, 'codebook': {}, "
-      "'adaptive_codebook_params': {{'value_type': 'f8e4m3', 'across_blocks': False, 'num_elements': 16}}}}",
-      to_string(options.group_size_fallback), options.min_adjusted_group_size, codebook);
+      "'awq_params': {}, 'scale_estimation_params': {}, 'gptq_params': {}, 'lora_correction_params': {}, 'backend_params': {{}}, "
+      "'codebook': {}, 'adaptive_codebook_params': {{'value_type': 'f8e4m3', 'across_blocks': False, 'num_elements': {}}}}}",
+      to_string(options.group_size_fallback), options.min_adjusted_group_size, python(p.awq_params), python(p.scale_estimation_params),
+      python(p.gptq_params), python(p.lora_correction_params), codebook, p.adaptive_codebook_params.num_elements);
 }
 
 void write_ignored_scope(RtInfo& parent, const IgnoredScope& scope) {
@@ -66,16 +83,16 @@ void write_compression_rt_info(RtInfo& model, const WeightCompression& options, 
   entry.name = "weight_compression";
   entry.set("advanced_parameters", advanced_parameters(options));
   entry.set("all_layers", python(plan.all_layers));
-  entry.set("awq", python(false));
+  entry.set("awq", python(plan.awq));
   entry.set("backup_mode", std::string(to_string(plan.backup)));
   entry.set("compression_format", "dequantize");
-  entry.set("gptq", python(false));
+  entry.set("gptq", python(plan.gptq));
   entry.set("group_size", std::to_string(plan.group_size));
   write_ignored_scope(entry, options.ignored_scope);
-  entry.set("lora_correction", python(false));
+  entry.set("lora_correction", python(plan.lora_correction));
   entry.set("mode", std::string(to_string(plan.mode)));
   entry.set("ratio", plan.ratio_given ? python(plan.ratio) : "1");
-  entry.set("scale_estimation", python(false));
+  entry.set("scale_estimation", python(plan.scale_estimation));
   entry.set("sensitivity_metric", std::string(to_string(plan.sensitivity_metric)));
 }
 

@@ -31,6 +31,16 @@ void rewire(Value from, Value to) {
   }
 }
 
+WeightCodes weight_codes(const std::shared_ptr<const WeightTask>& task) {
+  CompressedConstants constants = compressed_constants(task);
+  WeightCodes weight{constants.codes, constants.scales, {}, task->weight.shape(), {}, task->codebook};
+  if (constants.zero_points) weight.zero_points = *constants.zero_points;
+  if (constants.second_order) weight.second_order = {constants.second_order, 0};
+  if (is_offset_symmetric(task->rule.mode))
+    weight.zero_points = Tensor::scalar(static_cast<int8_t>(1 << (weight_format(task->rule.mode).bits - 1)));
+  return weight;
+}
+
 }  // namespace
 
 Decompression::Decompression(Graph& graph) : graph_(graph) {
@@ -38,6 +48,7 @@ Decompression::Decompression(Graph& graph) : graph_(graph) {
 }
 
 std::string Decompression::unused_name(std::string_view prefix) {
+  if (make_name_) return make_name_(prefix);
   std::string name;
   do name = fmt::format("{}_{}", prefix, next_++);
   while (!names_.insert(name).second);
@@ -58,53 +69,61 @@ Value Decompression::convert(Value value, ElementType type, std::string name) {
   return add("Convert", {value}, {{"destination_type", std::string(to_string(type))}}, std::move(name));
 }
 
-Value Decompression::codes(const std::string& name, const std::shared_ptr<const CompressedWeight>& source, const WeightTask& task) {
-  Value value = convert(constant({source, CompressedWeight::kCodes}, name), ElementType::f16);
-  ConstantValue zero_point;
-  if (source->output_count() > CompressedWeight::kZeroPoints)
-    zero_point = {source, CompressedWeight::kZeroPoints};
-  else if (is_offset_symmetric(task.rule.mode))
-    zero_point = Tensor::scalar(static_cast<int8_t>(1 << (weight_format(task.rule.mode).bits - 1)));
-  else
-    return value;
-  Value zero = convert(constant(zero_point, name + "/zero_point"), ElementType::f16);
+Value Decompression::codes(const std::string& name, const WeightCodes& weight, ElementType type) {
+  Value value = convert(constant(weight.codes, name), type);
+  if (weight.zero_points.type() == ElementType::dynamic) return value;
+  Value zero = convert(constant(weight.zero_points, name + "/zero_point"), type);
   return add("Subtract", {value, zero}, {{"auto_broadcast", "numpy"}}, name + "/zero_point/subtract");
 }
 
-Value Decompression::looked_up(const std::string& name, const std::shared_ptr<const CompressedWeight>& source, const Tensor& codebook) {
-  Value table = convert(constant(codebook, name), ElementType::f16);
-  Value indices = convert(constant({source, CompressedWeight::kCodes}, name + "_nncf_codebook_idxs"), ElementType::u8);
+Value Decompression::looked_up(const std::string& name, const WeightCodes& weight) {
+  Value table = convert(constant(weight.codebook, name), ElementType::f16);
+  Value indices = convert(constant(weight.codes, name + "_nncf_codebook_idxs"), ElementType::u8);
   Value axis = constant(Tensor::scalar(int64_t{0}), unused_name(name + "_nncf_codebook/Constant"));
   return add("Gather", {table, indices, axis}, {{"batch_dims", "0"}}, name + "_nncf_codebook");
 }
 
-Value Decompression::scale(const std::string& name, size_t port, const std::shared_ptr<const CompressedWeight>& source,
-                           const std::shared_ptr<const SecondOrderScale>& second_order) {
-  Value value = constant({source, CompressedWeight::kScales}, name + "/scale");
-  if (second_order) {
-    Value second = constant({second_order, 0}, name + "/second_order_scale");
+Value Decompression::scale(const std::string& name, size_t port, const WeightCodes& weight, ElementType type) {
+  Value value = constant(weight.scales, name + "/scale");
+  if (weight.second_order.type() != ElementType::dynamic) {
+    Value second = constant(weight.second_order, name + "/second_order_scale");
     value = add("Multiply", {convert(value, ElementType::f32), second}, {{"auto_broadcast", "numpy"}},
                 fmt::format("{}/dequantized_scale_{}", name, port));
   }
-  return convert(value, ElementType::f16);
+  return convert(value, type);
 }
 
-void Decompression::replace(Node& original, size_t port, std::shared_ptr<const WeightTask> task, const Tensor& codebook) {
-  std::string name = original.name(), product = fmt::format("{}/fq_weights_{}", name, port);
-  ElementType type = original.constant().type();
-  Shape shape = original.constant().shape();
-  std::shared_ptr<const SecondOrderScale> second_order;
-  if (task->rule.mode == CompressWeightsMode::nvfp4) second_order = std::make_shared<SecondOrderScale>(task);
-  auto source = std::make_shared<const CompressedWeight>(task, second_order);
+Value Decompression::decompress(const std::string& name, size_t port, const WeightCodes& weight) {
+  ElementType type = weight.scales.type() == ElementType::f32 ? ElementType::f32 : ElementType::f16;
+  Value value = weight.codebook ? looked_up(name, weight) : codes(name, weight, type);
+  value =
+      add("Multiply", {value, scale(name, port, weight, type)}, {{"auto_broadcast", "numpy"}}, fmt::format("{}/fq_weights_{}", name, port));
+  if (weight.codes.shape() == weight.shape) return value;
+  Tensor target = Tensor::from<int64_t>({static_cast<int64_t>(weight.shape.size())}, weight.shape);
+  return add("Reshape", {value, constant(target, unused_name("Constant"))}, {{"special_zero", "false"}});
+}
 
-  Value value = is_codebook(task->rule.mode) ? looked_up(name, source, codebook) : codes(name, source, *task);
-  value = add("Multiply", {value, scale(name, port, source, second_order)}, {{"auto_broadcast", "numpy"}}, product);
-  if (task->layout.codes != shape) {
-    Tensor target = Tensor::from<int64_t>({static_cast<int64_t>(shape.size())}, shape);
-    value = add("Reshape", {value, constant(target, unused_name("Constant"))}, {{"special_zero", "false"}});
-  }
-  if (has_reader_besides_convert(original)) value = convert(value, type, product + "/convert");
+void Decompression::replace(Node& original, size_t port, const std::shared_ptr<const WeightTask>& task) {
+  std::string name = original.name();
+  Value value = decompress(name, port, weight_codes(task));
+  if (has_reader_besides_convert(original))
+    value = convert(value, original.constant().type(), fmt::format("{}/fq_weights_{}/convert", name, port));
   rewire(original.output(), value);
+}
+
+Value Decompression::adapter(const Adapter& adapter, const std::string& name, ElementType type) {
+  if (!adapter.task) return constant(adapter.weight, unused_name("Constant"));
+  constexpr size_t kPort = 1;
+  return convert(decompress(name, kPort, weight_codes(adapter.task)), type, fmt::format("{}/fq_weights_{}/convert", name, kPort));
+}
+
+void Decompression::add_adapters(Node& layer, size_t port, const Adapter& a, const Adapter& b) {
+  Attributes attributes{{"transpose_a", "false"}, {"transpose_b", "true"}};
+  Value x = layer.input(port);
+  Value low = add("MatMul", {x, adapter(a, layer.name() + "_lora_A", x.type())}, attributes);
+  Value correction = add("MatMul", {low, adapter(b, layer.name() + "_lora_B", x.type())}, attributes);
+  Value sum = add("Add", {layer.output(), correction}, {{"auto_broadcast", "numpy"}});
+  graph_.replace_uses(layer.output(), sum, sum.node);
 }
 
 }  // namespace nibble

@@ -17,6 +17,7 @@ constexpr std::array<float, 16> kCb4Levels{-3.5f,    -2.5f,   -1.875f, -1.375f, 
 /// The last value of each nf4 interval, found from the conversion itself so that there is one table of thresholds.
 LevelTable nf4_levels() {
   LevelTable table;
+  for (uint8_t code = 0; code < 16; ++code) table.levels.push_back(nf4_to_float(code));
   for (uint8_t code = 0; code < 15; ++code) {
     float low = nf4_to_float(code), high = nf4_to_float(static_cast<uint8_t>(code + 1));
     while (std::nextafter(low, high) < high) {
@@ -29,23 +30,8 @@ LevelTable nf4_levels() {
   return table;
 }
 
-LevelTable table_of(std::span<const float> levels) {
-  LevelTable table;
-  for (size_t i = 0; i + 1 < levels.size(); ++i) table.thresholds.push_back(0.5f * (levels[i] + levels[i + 1]));
-  table.largest = std::max(std::fabs(levels.front()), std::fabs(levels.back()));
-  return table;
-}
-
-/// What rounding the sum of two codebook entries to their own type gives; integers and f32 are not rounded here.
-float rounded_to(ElementType type, float value) {
-  switch (type) {
-    case ElementType::f16: return to_float(to_float16(value));
-    case ElementType::bf16: return to_float(to_bfloat16(value));
-    case ElementType::f8e4m3: return f8e4m3_to_float(float_to_f8e4m3(value));
-    case ElementType::f8e5m2: return f8e5m2_to_float(float_to_f8e5m2(value));
-    default: return value;
-  }
-}
+/// Midpoints are rounded to f16 for a codebook of that type; NNCF widens all narrower ones first.
+float rounded_to(ElementType type, float value) { return type == ElementType::f16 ? to_float(to_float16(value)) : value; }
 
 void check_codebook(const Tensor& codebook) {
   constexpr std::array types{ElementType::i8,  ElementType::u8,     ElementType::f16,   ElementType::bf16,
@@ -60,9 +46,17 @@ void check_codebook(const Tensor& codebook) {
 
 }  // namespace
 
+LevelTable level_table(std::span<const float> levels) {
+  LevelTable table;
+  table.levels.assign(levels.begin(), levels.end());
+  for (size_t i = 0; i + 1 < levels.size(); ++i) table.thresholds.push_back(0.5f * (levels[i] + levels[i + 1]));
+  table.largest = std::max(std::fabs(levels.front()), std::fabs(levels.back()));
+  return table;
+}
+
 const LevelTable& standard_levels(CompressWeightsMode mode) {
   static const LevelTable nf4 = nf4_levels();
-  static const LevelTable cb4 = table_of(kCb4Levels);
+  static const LevelTable cb4 = level_table(kCb4Levels);
   return mode == CompressWeightsMode::nf4 ? nf4 : cb4;
 }
 
@@ -79,7 +73,7 @@ LevelTable codebook_levels(const Tensor& codebook) {
     if (!(levels[i] < levels[i + 1]))
       fail(ErrorKind::invalid_argument, "a codebook must be sorted and without repetitions, but entry {} is {} and entry {} is {}", i,
            levels[i], i + 1, levels[i + 1]);
-  LevelTable table = table_of(levels);
+  LevelTable table = level_table(levels);
   for (size_t i = 0; i + 1 < levels.size(); ++i)
     table.thresholds[i] = rounded_to(codebook.type(), 0.5f * rounded_to(codebook.type(), levels[i] + levels[i + 1]));
   return table;

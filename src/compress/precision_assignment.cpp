@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "base/fail.hpp"
-#include "compress/sensitivity.hpp"
 
 namespace nibble {
 
@@ -121,30 +120,28 @@ Indices apply_group_size(Weights& weights, const Indices& chosen, const Compress
   return kept;
 }
 
-std::vector<double> measure(const Weights& weights, const Indices& chosen, Context& context, Progress* progress) {
-  std::vector<double> scores;
-  if (progress) progress->begin("Measuring the sensitivity of weights", chosen.size(), "weights");
-  for (size_t i : chosen) {
-    if (progress && progress->cancelled()) fail(ErrorKind::cancelled, "weight compression was cancelled");
-    const WeightedLayer& layer = weights[i].layer;
-    scores.push_back(weight_sensitivity(layer.constant->constant(), layer.reduction_axes, context.threads()));
-    if (progress) progress->advance(1);
-  }
-  if (progress) progress->end();
-  return scores;
+}  // namespace
+
+PrecisionAssignment assign_precisions(const std::vector<WeightedLayer>& layers, const std::unordered_set<const Node*>& ignored,
+                                      const CompressionPlan& plan, size_t codebook_size) {
+  Candidates candidates(layers, ignored, plan, codebook_size);
+  PrecisionAssignment assignment;
+  assignment.chosen = apply_group_size(candidates.weights, ratio_defining(candidates, plan), plan);
+  assignment.weights = std::move(candidates.weights);
+  for (size_t i : assignment.chosen) assignment.weights[i].ratio_defining = true;
+  return assignment;
 }
 
-/// Least sensitive weights keep the main precision until their share would reach the ratio; the others take the backup.
-void apply_ratio(Weights& weights, const Indices& chosen, const CompressionPlan& plan, Context& context, Progress* progress) {
-  std::vector<double> scores = measure(weights, chosen, context, progress);
+void apply_ratio(PrecisionAssignment& assignment, std::span<const double> scores, const CompressionPlan& plan) {
+  const Indices& chosen = assignment.chosen;
   Indices ranked(chosen.size());
   std::iota(ranked.begin(), ranked.end(), size_t{0});
   std::stable_sort(ranked.begin(), ranked.end(), [&](size_t a, size_t b) { return scores[a] < scores[b]; });
   size_t total = 0, taken = 0;
-  for (size_t i : chosen) total += weights[i].elements;
+  for (size_t i : chosen) total += assignment.weights[i].elements;
   bool full = false;
   for (size_t rank : ranked) {
-    AssignedWeight& weight = weights[chosen[rank]];
+    AssignedWeight& weight = assignment.weights[chosen[rank]];
     full = full || static_cast<double>(taken + weight.elements) / static_cast<double>(total) >= plan.ratio;
     if (full)
       weight.config = backup_config(plan, weight.layer.constant->constant().type());
@@ -153,30 +150,17 @@ void apply_ratio(Weights& weights, const Indices& chosen, const CompressionPlan&
   }
 }
 
-void check_group_sizes(const Weights& weights, const Indices& chosen, int64_t group_size) {
+void check_group_sizes(const PrecisionAssignment& assignment, int64_t group_size) {
   std::string failed;
-  for (size_t i : chosen) {
-    const auto& config = weights[i].config;
-    if (!config || config->group_size == -1 || width(weights[i]) % config->group_size == 0) continue;
-    failed += fmt::format("\n  '{}' ({} channels)", weights[i].layer.layer->name(), width(weights[i]));
+  for (size_t i : assignment.chosen) {
+    const AssignedWeight& weight = assignment.weights[i];
+    if (!weight.config || weight.config->group_size == -1 || width(weight) % weight.config->group_size == 0) continue;
+    failed += fmt::format("\n  '{}' ({} channels)", weight.layer.layer->name(), width(weight));
   }
   if (!failed.empty())
     fail(ErrorKind::invalid_argument,
          "group size {} does not divide the width of these layers; choose another one, or the group size fallback ignore or adjust:{}",
          group_size, failed);
-}
-
-}  // namespace
-
-std::vector<AssignedWeight> assign_precisions(const std::vector<WeightedLayer>& layers, const std::unordered_set<const Node*>& ignored,
-                                              const CompressionPlan& plan, size_t codebook_size, Context& context, Progress* progress) {
-  Candidates candidates(layers, ignored, plan, codebook_size);
-  Weights& weights = candidates.weights;
-  Indices chosen = apply_group_size(weights, ratio_defining(candidates, plan), plan);
-  if (plan.ratio < 1 && !chosen.empty()) apply_ratio(weights, chosen, plan, context, progress);
-  check_group_sizes(weights, chosen, plan.group_size);
-  for (size_t i : chosen) weights[i].ratio_defining = true;
-  return std::move(weights);
 }
 
 }  // namespace nibble

@@ -74,6 +74,20 @@ void quantize_groups(std::span<const float> weights, const QuantizeRule& rule, c
   }
 }
 
+void encode_groups(std::span<const float> weights, const QuantizeRule& rule, std::span<const float> scales,
+                   std::span<const uint8_t> zero_points, std::span<uint8_t> codes, const QuantizeKernels& kernels) {
+  const WeightFormat& format = weight_format(rule.mode);
+  const float* w = weights.data();
+  auto half = static_cast<float>(1 << (format.bits - 1));
+  if (format.family == QuantizerFamily::levels)
+    return kernels.levels(w, scales.size(), rule.group_size, scales.data(), rule.levels->thresholds.data(), rule.levels->thresholds.size(),
+                          codes.data());
+  if (format.family == QuantizerFamily::asymmetric)
+    return kernels.encode_asymmetric(w, scales.size(), rule.group_size, 2 * half - 1, scales.data(), zero_points.data(), codes.data());
+  kernels.encode_symmetric(w, scales.size(), rule.group_size, half, scales.data(), codes.data());
+  if (is_offset_symmetric(rule.mode)) offset_codes(codes, 1 << (format.bits - 1));
+}
+
 void pack_codes(ElementType type, std::span<const uint8_t> codes, std::byte* out, size_t first, const QuantizeKernels& kernels) {
   size_t bits = bit_width(type);
   if (bits == 8) {

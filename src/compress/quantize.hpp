@@ -14,6 +14,7 @@ inline constexpr size_t kLargeWeight = 10000;
 
 /// Ascending levels that weights are rounded to after scaling, and the midpoints between them.
 struct LevelTable {
+  std::vector<float> levels;
   std::vector<float> thresholds;  ///< one fewer than levels; the code of x is the number of thresholds below x
   float largest = 1;              ///< largest magnitude of a level, which the scale maps the largest weight to
 };
@@ -21,8 +22,10 @@ struct LevelTable {
 /// The table of nf4 or cb4.
 const LevelTable& standard_levels(CompressWeightsMode mode);
 /// The table of a user's codebook: 1-D, sorted, unique, 2 to 256 entries of i8, u8, f16, bf16, f32 or f8. Throws
-/// Error{invalid_argument} or {unsupported} otherwise. Midpoints are rounded to the codebook's own precision, as NNCF does.
+/// Error{invalid_argument} or {unsupported} otherwise. Midpoints of an f16 codebook are rounded to f16, as NNCF does.
 LevelTable codebook_levels(const Tensor& codebook);
+/// The table of ascending levels, which may repeat, with midpoints in f32.
+LevelTable level_table(std::span<const float> levels);
 /// The levels of cb4 as f8e4m3, the type they are stored in.
 Tensor cb4_codebook();
 
@@ -45,6 +48,10 @@ struct QuantizedGroups {
 /// with, before they are rounded for storage. Pure; NNCF 3.4's arithmetic (docs/quantization.md), bit for bit.
 void quantize_groups(std::span<const float> weights, const QuantizeRule& rule, const QuantizedGroups& out,
                      const QuantizeKernels& kernels = quantize_kernels());
+
+/// Codes of integer and level modes for given scales and zero points (asymmetric modes; whole numbers).
+void encode_groups(std::span<const float> weights, const QuantizeRule& rule, std::span<const float> scales,
+                   std::span<const uint8_t> zero_points, std::span<uint8_t> codes, const QuantizeKernels& kernels = quantize_kernels());
 
 /// Scales of the floating and level modes alone.
 void float_scales(std::span<const float> weights, const QuantizeRule& rule, std::span<float> scales,

@@ -33,6 +33,14 @@ __attribute__((target("avx2,f16c"))) void widen_f16_f16c(const std::byte* p, siz
     TARGET static void symmetric(const float* w, size_t groups, size_t size, float half, uint8_t* codes, float* scales) {                 \
       quantize_loops::symmetric(w, groups, size, half, codes, scales);                                                                    \
     }                                                                                                                                     \
+    TARGET static void encode_asymmetric(const float* w, size_t groups, size_t size, float levels, const float* scales,                   \
+                                         const uint8_t* zero_points, uint8_t* codes) {                                                    \
+      quantize_loops::encode_asymmetric(w, groups, size, levels, scales, zero_points, codes);                                             \
+    }                                                                                                                                     \
+    TARGET static void encode_symmetric(const float* w, size_t groups, size_t size, float half, const float* scales, uint8_t* codes) {    \
+      quantize_loops::encode_symmetric(w, groups, size, half, scales, codes);                                                             \
+    }                                                                                                                                     \
+    TARGET static size_t count_not_finite(const float* w, size_t n) { return quantize_loops::count_not_finite(w, n); }                    \
     TARGET static void largest_magnitude(const float* w, size_t groups, size_t size, float* out) {                                        \
       quantize_loops::largest_magnitude(w, groups, size, out);                                                                            \
     }                                                                                                                                     \
@@ -50,8 +58,20 @@ __attribute__((target("avx2,f16c"))) void widen_f16_f16c(const std::byte* p, siz
     TARGET static double asymmetric_error(const float* w, const uint8_t* codes, size_t n, float scale, uint8_t zp) {                      \
       return quantize_loops::asymmetric_error(w, codes, n, scale, zp);                                                                    \
     }                                                                                                                                     \
-    static constexpr QuantizeKernels table{NAME,   WIDEN_F16, widen_bf16, asymmetric,   symmetric,       largest_magnitude,               \
-                                           f4e2m1, f8e4m3,    levels,     pack_nibbles, asymmetric_error};                                \
+    static constexpr QuantizeKernels table{NAME,                                                                                          \
+                                           WIDEN_F16,                                                                                     \
+                                           widen_bf16,                                                                                    \
+                                           asymmetric,                                                                                    \
+                                           symmetric,                                                                                     \
+                                           encode_asymmetric,                                                                             \
+                                           encode_symmetric,                                                                              \
+                                           count_not_finite,                                                                              \
+                                           largest_magnitude,                                                                             \
+                                           f4e2m1,                                                                                        \
+                                           f8e4m3,                                                                                        \
+                                           levels,                                                                                        \
+                                           pack_nibbles,                                                                                  \
+                                           asymmetric_error};                                                                             \
   };
 
 NIBBLE_QUANTIZE_KERNELS(Scalar, "scalar", , widen_f16_plain)

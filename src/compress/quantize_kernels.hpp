@@ -20,6 +20,12 @@ struct QuantizeKernels {
   /// Integer codes -half .. half - 1 as the low bits of two's complement; the scale is negative where the largest magnitude
   /// is positive, so that it maps to -half exactly.
   void (*symmetric)(const float* weights, size_t groups, size_t size, float half, uint8_t* codes, float* scales);
+  /// The same codes for given scales and zero points.
+  void (*encode_asymmetric)(const float* weights, size_t groups, size_t size, float levels, const float* scales, const uint8_t* zero_points,
+                            uint8_t* codes);
+  void (*encode_symmetric)(const float* weights, size_t groups, size_t size, float half, const float* scales, uint8_t* codes);
+  /// How many of `count` weights are infinite or not a number.
+  size_t (*count_not_finite)(const float* weights, size_t count);
   void (*largest_magnitude)(const float* weights, size_t groups, size_t size, float* out);
   /// Codes of weight / scale in f4e2m1, in f8e4m3 (through f16) and in a table of at most 256 ascending levels, given by
   /// the thresholds between them: the code is the number of thresholds below.

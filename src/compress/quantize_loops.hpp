@@ -72,6 +72,24 @@ NIBBLE_LOOP void symmetric(const float* w, size_t groups, size_t size, float hal
   }
 }
 
+NIBBLE_LOOP void encode_asymmetric(const float* w, size_t groups, size_t size, float levels, const float* scales,
+                                   const uint8_t* zero_points, uint8_t* codes) {
+  for (size_t g = 0; g < groups; ++g, w += size, codes += size)
+    encode_integers(w, size, scales[g], static_cast<float>(zero_points[g]), {0.0f, levels}, codes);
+}
+
+NIBBLE_LOOP void encode_symmetric(const float* w, size_t groups, size_t size, float half, const float* scales, uint8_t* codes) {
+  for (size_t g = 0; g < groups; ++g, w += size, codes += size) encode_integers(w, size, scales[g], 0.0f, {-half, half - 1.0f}, codes);
+}
+
+NIBBLE_LOOP size_t count_not_finite(const float* w, size_t n) {
+  uint32_t count = 0;
+  size_t total = 0;
+  for (size_t i = 0; i < n; i += 1024, total += count, count = 0)
+    for (size_t k = i; k < (i + 1024 < n ? i + 1024 : n); ++k) count += (std::bit_cast<uint32_t>(w[k]) & 0x7f800000u) == 0x7f800000u;
+  return total;
+}
+
 NIBBLE_LOOP void largest_magnitude(const float* w, size_t groups, size_t size, float* out) {
   for (size_t g = 0; g < groups; ++g, w += size) {
     Range range = range_of(w, size, {0.0f, 0.0f});

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "checkpoint/weight_source.hpp"
-#include "export/weight_map.hpp"
+#include "export/weight_parts.hpp"
 #include "graph/constant.hpp"
 
 namespace nibble {

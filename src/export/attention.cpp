@@ -16,20 +16,51 @@ Value AttentionContext::batch_vector() {
   return batch_;
 }
 
-Value AttentionContext::extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim) {
-  std::string past_name = fmt::format("past_key_values.{}.{}", layer, what),
-              variable = fmt::format("{}present.{}.{}", past_name, layer, what);
-  Value empty_shape = b_.concat({batch_vector(), b_.i64s({heads}), b_.i64s({0}), b_.i64s({head_dim})}, 0, "prim::ListConstruct");
+AttentionContext::State AttentionContext::state(int64_t layer, const std::string& what, Value empty_shape, const std::string& shape) {
+  std::string past_name =
+      is_mixed_ ? fmt::format("cache_params.past.{}.{}", what, layer) : fmt::format("past_key_values.{}.{}", layer, what);
+  std::string variable =
+      past_name + (is_mixed_ ? fmt::format("cache_params.present.{}.{}", what, layer) : fmt::format("present.{}.{}", layer, what));
   Value empty = b_.op("Broadcast", {b_.f32(0.0f), empty_shape}, {{"mode", "numpy"}}, "aten::zeros", "opset3");
-  std::string variable_shape = fmt::format("?,{},?,{}", heads, head_dim);
-  Attributes attributes{{"variable_id", variable}, {"variable_type", "f32"}, {"variable_shape", variable_shape}};
-  Value state = b_.graph().add("ReadValue", {empty}, std::move(attributes), "ReadValue_" + past_name).output();
-  state.node->output_info().names.insert(past_name);
-  Value past = b_.gather(state, beam_idx_, 0);
-  if (!past_length_) set_lengths(past);
-  Value all = b_.concat({past, fresh}, -2);
+  Attributes attributes{{"variable_id", variable}, {"variable_type", "f32"}, {"variable_shape", shape}};
+  Value value = b_.graph().add("ReadValue", {empty}, std::move(attributes), "ReadValue_" + past_name).output();
+  value.node->output_info().names.insert(past_name);
+  return {b_.gather(value, beam_idx_, 0), past_name, variable};
+}
+
+void AttentionContext::assign(const State& state, Value value) {
+  b_.graph().add("Assign", {value}, {{"variable_id", state.variable}}, "Assign_" + state.name);
+}
+
+Value AttentionContext::extend_tokens(int64_t layer, Value fresh, int64_t hidden, int64_t count) {
+  Value empty_shape = b_.concat({batch_vector(), b_.i64s({hidden}), b_.i64s({count})}, 0, "prim::ListConstruct");
+  State state = this->state(layer, "conv", empty_shape, fmt::format("?,{},{}", hidden, count));
+  Value all = b_.concat({state.past, fresh}, -1);
+  assign(state, b_.slice(all, -count, std::numeric_limits<int64_t>::max(), 2));
+  return all;
+}
+
+/// By positions: those of padding on the left do not lead up to the last one. The attention mask is for attention alone, or paged
+/// attention, which has none, could not take its place.
+Value AttentionContext::fresh_mask() {
+  if (fresh_mask_) return fresh_mask_;
+  constexpr int64_t kToEnd = std::numeric_limits<int64_t>::max();
+  GraphBuilder::Module module(b_, "model");
+  Value count = b_.dim(position_ids_, 1);
+  Value first =
+      b_.binary("Subtract", b_.slice(position_ids_, -1, kToEnd, 1), b_.binary("Subtract", count, b_.i64(1), "aten::sub"), "aten::sub");
+  Value expected = b_.add(first, b_.range(b_.i64(0), count));
+  Value is_real = b_.binary("Equal", position_ids_, expected, "aten::eq");
+  return fresh_mask_ = b_.unsqueeze(b_.convert(is_real, ElementType::f32), 1);
+}
+
+Value AttentionContext::extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim) {
+  Value empty_shape = b_.concat({batch_vector(), b_.i64s({heads}), b_.i64s({0}), b_.i64s({head_dim})}, 0, "prim::ListConstruct");
+  State state = this->state(layer, what, empty_shape, fmt::format("?,{},?,{}", heads, head_dim));
+  if (!past_length_) set_lengths(state.past);
+  Value all = b_.concat({state.past, fresh}, -2);
   if (!first_cache_) first_cache_ = all;
-  b_.graph().add("Assign", {all}, {{"variable_id", variable}}, "Assign_" + past_name);
+  assign(state, all);
   return all;
 }
 

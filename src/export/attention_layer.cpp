@@ -36,12 +36,12 @@ class AttentionLayer {
   Value heads(Value x, std::string_view what, int64_t count) {
     const AttentionConfig& c = config_;
     Value projected = linear(b_, weights_, x, fmt::format("{}.{}_proj", path_, what), hidden_, count * c.head_dim, c.qkv_bias);
+    bool is_normed = what != "v";
+    if (is_normed && c.head_norm == HeadNorm::whole) projected = norm(projected, what, count * c.head_dim, {});
     if (c.clip > 0) {
       Attributes limits{{"min", fmt::format("{}", -c.clip)}, {"max", fmt::format("{}", c.clip)}};
       projected = b_.op("Clamp", {projected}, std::move(limits), "aten::clamp");
     }
-    bool is_normed = what != "v";
-    if (is_normed && c.head_norm == HeadNorm::whole) projected = norm(projected, what, count * c.head_dim, {});
     Value split = b_.reshape(projected, {0, 0, count, c.head_dim});
     if (is_normed && c.head_norm == HeadNorm::each) split = norm(split, what, c.head_dim, {});
     if (is_normed && c.head_norm == HeadNorm::each_own) split = norm(split, what, c.head_dim, {count, c.head_dim});

@@ -37,10 +37,10 @@ Value normalized(GraphBuilder& b, ModelWeights& weights, Value x, const std::str
 Value linear(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t in, int64_t out, bool bias) {
   GraphBuilder::Module module(b, path);
   std::string name = path + ".weight";
-  Value matrix = weights.matrix(name, {out, in}, "linear");
+  LinearWeight weight = weights.linear_weight(name, {out, in});
   std::string torch_name = weights.consumer_name(name, "linear");
-  Value product = b.matmul(x, matrix, true, torch_name);
-  return bias ? b.binary("Add", product, weights.vector(path + ".bias", out, 3), torch_name) : product;
+  Value product = b.matmul(weight.order ? weights.in_order(x, weight.order) : x, weight.matrix, true, torch_name);
+  return bias ? b.binary("Add", product, weights.vector(path + ".bias", out, x.shape().rank()), torch_name) : product;
 }
 
 namespace {

@@ -40,9 +40,24 @@ Value apply_rotary(GraphBuilder& b, Value x, const RotaryAngles& angles, int64_t
 /// The model's inputs and what every attention layer shares: lengths, masks and expanded shapes, made once.
 class AttentionContext {
  public:
-  AttentionContext(GraphBuilder& b, Value input_ids, Value attention_mask, Value beam_idx, std::vector<float> slopes)
-      : b_(b), input_ids_(input_ids), attention_mask_(attention_mask), beam_idx_(beam_idx), slopes_(std::move(slopes)) {}
+  struct Inputs {
+    Value input_ids, attention_mask, position_ids, beam_idx;
+  };
+  /// `is_mixed`: states are named as those of models that have other states than keys and values too.
+  AttentionContext(GraphBuilder& b, const Inputs& inputs, std::vector<float> slopes, bool is_mixed)
+      : b_(b),
+        input_ids_(inputs.input_ids),
+        attention_mask_(inputs.attention_mask),
+        position_ids_(inputs.position_ids),
+        beam_idx_(inputs.beam_idx),
+        slopes_(std::move(slopes)),
+        is_mixed_(is_mixed) {}
 
+  /// Appends `fresh` [B,hidden,S] to the last `count` tokens of the state of convolution N, which becomes the last ones of the result
+  /// [B,hidden,count+S].
+  Value extend_tokens(int64_t layer, Value fresh, int64_t hidden, int64_t count);
+  /// 1 for the new tokens, 0 for those that are padding: [B,1,S].
+  Value fresh_mask();
   /// Appends `fresh` [B,heads,S,D] to the state `past_key_values.N.<what>`; returns all keys or values [B,heads,K,D].
   Value extend_cache(int64_t layer, const std::string& what, Value fresh, int64_t heads, int64_t head_dim);
   /// Additive mask [B,1,S,K], causal and with padding, limited to `window` keys unless that is 0; [B,heads,S,K] with ALiBi.
@@ -51,6 +66,12 @@ class AttentionContext {
   Value repeat_heads(Value x, int64_t kv_heads, int64_t repeats, int64_t head_dim);
 
  private:
+  struct State {
+    Value past;
+    std::string name, variable;
+  };
+  State state(int64_t layer, const std::string& what, Value empty_shape, const std::string& shape);
+  void assign(const State& state, Value value);
   void set_lengths(Value past);
   Value visible(int64_t window);
   Value key_index();
@@ -60,8 +81,10 @@ class AttentionContext {
   Value batch_vector();
 
   GraphBuilder& b_;
-  Value input_ids_, attention_mask_, beam_idx_;
-  std::vector<float> slopes_;        // per head; empty: none
+  Value input_ids_, attention_mask_, position_ids_, beam_idx_;
+  std::vector<float> slopes_;  // per head; empty: none
+  bool is_mixed_;
+  Value fresh_mask_;
   Value batch_;                      // [1]: B
   Value past_length_, new_length_;   // scalars P and S, from the first layer's cache
   Value new_vector_, total_vector_;  // [1]: S and K
@@ -80,5 +103,16 @@ struct AttentionInputs {
 /// The attention of a layer, its projections included: x [B,S,H] -> [B,S,H].
 Value attention(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config,
                 const AttentionInputs& inputs, AttentionContext& context);
+
+/// The same with keys and values that are expanded from a latent vector; config.attention.latent says how.
+Value latent_attention(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, const DecoderConfig& config,
+                       const AttentionInputs& inputs, AttentionContext& context);
+
+/// A mixture of experts: x [B,S,H] -> [B,S,H]. `path`: of the block ("model.layers.0.mlp").
+Value mixture_of_experts(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t hidden, const MoeConfig& config);
+
+/// A gated convolution over the last tokens: x [B,S,H] -> [B,S,H]. `index` counts such layers.
+Value short_convolution(GraphBuilder& b, ModelWeights& weights, Value x, const std::string& path, int64_t hidden,
+                        const ShortConvConfig& config, int64_t index, AttentionContext& context);
 
 }  // namespace nibble

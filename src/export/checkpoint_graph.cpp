@@ -1,23 +1,39 @@
 #include "export/checkpoint_graph.hpp"
 
 #include "base/fail.hpp"
+#include "checkpoint/adapter/adapted_weights.hpp"
+#include "checkpoint/gguf/gguf_model.hpp"
+#include "checkpoint/prequantized/prequantized.hpp"
+#include "export/config_keys.hpp"
 #include "export/families.hpp"
+#include "export/gguf/gguf_graph.hpp"
 
 namespace nibble {
 
-Graph build_checkpoint_graph(const std::filesystem::path& directory, FloatFormat format) {
-  ModelConfig config(directory);
-  const Family& family = find_family(config);
-  if (config.has("quantization_config")) {
-    std::string method = config.object("quantization_config").text("quant_method", "unknown");
-    fail(ErrorKind::unsupported, "{}: the checkpoint is quantized already ({}); use the float checkpoint it was made from", config.where(),
-         method);
+Graph build_checkpoint_graph(const std::filesystem::path& directory, const CheckpointOptions& options, CheckpointSummary* summary) {
+  if (auto gguf = find_gguf(directory)) {
+    if (!options.adapters.empty())
+      fail(ErrorKind::unsupported, "{}: adapters are merged into Hugging Face checkpoints only, and this is a GGUF file", gguf->string());
+    WeightCounts counts;
+    Graph graph = build_gguf_graph(*gguf, options.format, &counts);
+    if (summary) *summary = {"gguf", std::move(counts), {}};
+    return graph;
   }
+  ModelConfig config(directory);
+  const Family& family = options.family.empty() ? find_family(config) : find_family(options.family, config.where());
   DecoderConfig decoder = family.configure(config);
-  std::shared_ptr<const WeightSource> weights = open_checkpoint(directory);
+  if (options.family.empty()) check_understood(config, family.model_type);
+  refuse_unknown_quantization(directory);
+  QuantizedCheckpoint checkpoint = open_quantized_layers(directory, open_checkpoint(directory));
+  for (const auto& adapter : options.adapters) checkpoint.weights = merge_adapter(std::move(checkpoint.weights), adapter);
   Graph graph;
-  build_decoder(graph, decoder, weights, format);
+  WeightCounts counts = build_decoder(graph, decoder, checkpoint.weights, options.format);
+  if (summary) *summary = {std::move(checkpoint.method), std::move(counts), std::move(checkpoint.notes)};
   return graph;
+}
+
+Graph build_checkpoint_graph(const std::filesystem::path& directory, FloatFormat format) {
+  return build_checkpoint_graph(directory, CheckpointOptions{.format = format});
 }
 
 }  // namespace nibble

@@ -1,14 +1,32 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "export/model_weights.hpp"
 #include "graph/graph.hpp"
 
 namespace nibble {
 
-/// The graph of a Hugging Face directory; its weights stay lazy views of the checkpoint. Throws Error{unsupported} for
-/// families and quantized formats that Nibble does not read.
+/// How a checkpoint becomes a graph.
+struct CheckpointOptions {
+  FloatFormat format = FloatFormat::stored;
+  std::string family = {};  ///< model_type to read config.json as; empty: its own, and keys that are not understood are refused
+  std::vector<std::filesystem::path> adapters = {};  ///< directories of LoRA adapters, merged in this order
+};
+
+/// What became of the weights that a checkpoint holds in codes.
+struct CheckpointSummary {
+  std::string method;              ///< "gptq", ...; empty: the checkpoint is not quantized
+  WeightCounts weights;            ///< of ModelWeights
+  std::vector<std::string> notes;  ///< what a user should know
+};
+
+/// The graph of a Hugging Face directory or of a GGUF file; its weights stay lazy views of the checkpoint, in codes where it is quantized.
+/// Throws Error{unsupported} for families, quantized formats and adapters that Nibble does not read.
+Graph build_checkpoint_graph(const std::filesystem::path& directory, const CheckpointOptions& options,
+                             CheckpointSummary* summary = nullptr);
 Graph build_checkpoint_graph(const std::filesystem::path& directory, FloatFormat format);
 
 }  // namespace nibble

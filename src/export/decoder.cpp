@@ -21,7 +21,8 @@ class DecoderBuilder {
     Value attention_mask = graph_.add_parameter(ElementType::i64, {kDynamic, kDynamic}, "attention_mask").output();
     position_ids_ = graph_.add_parameter(ElementType::i64, {kDynamic, kDynamic}, "position_ids").output();
     Value beam_idx = graph_.add_parameter(ElementType::i32, {kDynamic}, "beam_idx").output();
-    AttentionContext context(b_, input_ids, attention_mask, beam_idx, config_.attention.slopes);
+    AttentionContext context(b_, {input_ids, attention_mask, position_ids_, beam_idx}, config_.attention.slopes,
+                             config_.convolution.has_value());
     Value hidden = embed(input_ids);
     for (const Rope& rope : config_.ropes) angles_.push_back(rotary_angles(b_, position_ids_, rope));
     for (int64_t i = 0; i < config_.layers; ++i) hidden = layer(i, hidden, context);
@@ -30,6 +31,7 @@ class DecoderBuilder {
     logits.node->output_info().names.insert("logits");
     graph_.add("Result", {logits});
   }
+  const WeightCounts& counts() const { return weights_.counts(); }
 
  private:
   Value scaled(Value x, float factor) { return factor == 1 ? x : b_.multiply(x, b_.f32(factor, x.shape().rank())); }
@@ -66,10 +68,18 @@ class DecoderBuilder {
   Value layer(int64_t index, Value x, AttentionContext& context) {
     std::string path = fmt::format("model.layers.{}", index);
     LayerConfig own = layer_config(index);
-    AttentionInputs inputs{index, own.window, own.rope < 0 ? nullptr : &config_.ropes[static_cast<size_t>(own.rope)],
+    AttentionInputs inputs{index - convolutions_, own.window, own.rope < 0 ? nullptr : &config_.ropes[static_cast<size_t>(own.rope)],
                            own.rope < 0 ? nullptr : &angles_[static_cast<size_t>(own.rope)]};
-    auto attended = [&](Value v) { return attention(b_, weights_, v, path + ".self_attn", config_, inputs, context); };
-    auto transformed = [&](Value v) { return mlp(b_, weights_, v, path + ".mlp", config_.hidden, config_.mlp); };
+    auto attended = [&](Value v) {
+      if (own.has_convolution)
+        return short_convolution(b_, weights_, v, path + ".conv", config_.hidden, *config_.convolution, convolutions_++, context);
+      auto build = config_.attention.latent ? latent_attention : attention;
+      return build(b_, weights_, v, path + ".self_attn", config_, inputs, context);
+    };
+    auto transformed = [&](Value v) {
+      if (own.has_experts) return mixture_of_experts(b_, weights_, v, path + "." + config_.moe.path, config_.hidden, config_.moe);
+      return mlp(b_, weights_, v, path + ".mlp", config_.hidden, config_.mlp);
+    };
     auto normed = [&](Value v, std::string_view name) { return norm(v, fmt::format("{}.{}", path, name)); };
     auto sum = [&](Value a, Value b) {
       GraphBuilder::Module module(b_, path);
@@ -122,7 +132,13 @@ class DecoderBuilder {
   ModelWeights weights_;
   Value position_ids_;
   std::vector<RotaryAngles> angles_;
+  int64_t convolutions_ = 0;  // layers so far that have one
 };
+
+void check_latent(const LatentConfig& c, const std::string& where) {
+  for (int64_t size : {c.plain_dim, c.rotated_dim, c.value_dim})
+    if (size < 1 || size > 65536) fail(ErrorKind::corrupt, "{}: heads of {} elements are not possible", where, size);
+}
 
 }  // namespace
 
@@ -131,11 +147,15 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
   if (a.kv_heads > a.heads || a.heads % a.kv_heads != 0)
     fail(ErrorKind::corrupt, "{}: {} attention heads cannot share {} key/value heads", where, a.heads, a.kv_heads);
   if (config.layers > 10000) fail(ErrorKind::corrupt, "{}: {} layers are more than any model has", where, config.layers);
+  if (a.heads > 65536) fail(ErrorKind::corrupt, "{}: {} attention heads are more than any model has", where, a.heads);
+  if (a.latent) check_latent(*a.latent, where);
   if (a.head_dim > 65536) fail(ErrorKind::corrupt, "{}: heads of {} elements are more than any model has", where, a.head_dim);
 }
 
-void build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format) {
-  DecoderBuilder(graph, config, std::move(weights), format).build();
+WeightCounts build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format) {
+  DecoderBuilder builder(graph, config, std::move(weights), format);
+  builder.build();
+  return builder.counts();
 }
 
 }  // namespace nibble

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "export/model_weights.hpp"
+#include "export/moe_config.hpp"
 #include "export/rope.hpp"
 #include "export/weight_map.hpp"
 
@@ -38,16 +39,27 @@ enum class HeadNorm {
   whole,     ///< all heads together: [heads * head_dim]
 };
 
+/// Keys and values that are projections of one small vector per token (multi-head latent attention, DeepSeek). A head's queries and keys
+/// have a plain part, then a rotated one; the rotated part of the key is the same for all heads.
+struct LatentConfig {
+  int64_t query_rank = 0;                                 ///< width between q_a_proj and q_b_proj; 0: one q_proj
+  int64_t rank = 0;                                       ///< width of the vector that kv_b_proj expands
+  int64_t plain_dim = 0, rotated_dim = 0, value_dim = 0;  ///< per head
+  NormConfig norm;                                        ///< q_a_layernorm, kv_a_layernorm
+  int64_t key_dim() const { return plain_dim + rotated_dim; }
+};
+
 struct AttentionConfig {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool qkv_bias = false, output_bias = false;
   HeadNorm head_norm = HeadNorm::none;
   NormConfig head_norm_config;
-  float scale = 0;            ///< of the scores; 0: 1 / sqrt(head_dim)
-  float softcap = 0;          ///< scores become softcap * tanh(score / softcap); 0: none
-  float clip = 0;             ///< q, k and v are clamped to +-clip; 0: none
-  bool has_sinks = false;     ///< self_attn.sinks [heads]: one more score for every head, whose weight is dropped
-  std::vector<float> slopes;  ///< ALiBi, per head, added times the position of the key; empty: none
+  float scale = 0;                     ///< of the scores; 0: 1 / sqrt(head_dim)
+  float softcap = 0;                   ///< scores become softcap * tanh(score / softcap); 0: none
+  float clip = 0;                      ///< q, k and v are clamped to +-clip, behind a norm of the whole; 0: none
+  bool has_sinks = false;              ///< self_attn.sinks [heads]: one more score for every head, whose weight is dropped
+  std::vector<float> slopes;           ///< ALiBi, per head, added times the position of the key; empty: none
+  std::optional<LatentConfig> latent;  ///< with `scale` set; kv_heads, head_dim, norms of heads and what changes scores are not used then
 };
 
 struct MlpConfig {
@@ -62,10 +74,18 @@ struct LearnedPositions {
   int64_t entries = 0, offset = 0;
 };
 
+/// A gated convolution over the last tokens in the place of attention: out_proj(c * conv(b * x)) with b, c, x = in_proj(input).
+struct ShortConvConfig {
+  int64_t kernel = 3;  ///< tokens
+  bool has_bias = false;
+};
+
 /// What differs between layers.
 struct LayerConfig {
-  int64_t window = 0;  ///< keys a query sees, itself included; 0 = all
-  int rope = 0;        ///< index into DecoderConfig::ropes; -1 = none
+  int64_t window = 0;            ///< keys a query sees, itself included; 0 = all
+  int rope = 0;                  ///< index into DecoderConfig::ropes; -1 = none
+  bool has_experts = false;      ///< DecoderConfig::moe in the place of the MLP
+  bool has_convolution = false;  ///< DecoderConfig::convolution in the place of attention
 };
 
 /// A decoder-only transformer, as data. A family fills this from its config.json; build_decoder makes the graph. Sizes are in elements.
@@ -76,6 +96,8 @@ struct DecoderConfig {
   Residual residual = Residual::serial;
   AttentionConfig attention;
   MlpConfig mlp;
+  MoeConfig moe;
+  std::optional<ShortConvConfig> convolution;  ///< not there: no layer has one
   std::vector<Rope> ropes;
   std::optional<LearnedPositions> positions;
   std::vector<LayerConfig> layer;  ///< one for each layer; empty: LayerConfig{} for all, without rope where there is none
@@ -94,12 +116,16 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
 
 /// The stateful graph that OpenVINO GenAI expects: input_ids [B,S] i64, attention_mask [B,P+S] i64, position_ids [B,S]
 /// i64, beam_idx [B] i32 -> logits [B,S,V] f32, with the KV cache in variables past_key_values.N.{key,value}present.N.{key,value}
-/// of shape [B,kv_heads,P,head_dim]. Same structure and names as optimum-intel exports, so OpenVINO's own transformations
-/// (paged attention, stateful SDPA, RoPE fusion) recognise it.
+/// of shape [B,kv_heads,P,head_dim]; with convolutions in cache_params.past.{key,value,conv}.Ncache_params.present.{key,value,conv}.N,
+/// where N counts the layers of either kind, conv of shape [B,hidden,kernel]. Same structure and names as optimum-intel exports, so
+/// OpenVINO's own transformations (paged attention, stateful SDPA, RoPE fusion) recognise it.
 ///
 /// Weights are asked for by Llama's names: model.embed_tokens, model.embed_positions, model.embed_layernorm, model.layers.N.{the norms of
 /// Residual, self_attn.{q,k,v,o}_proj, self_attn.{q,k}_norm, self_attn.sinks, mlp.{gate,up,down}_proj}, model.norm, model.project_in,
-/// model.project_out, lm_head.
-void build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format);
+/// model.project_out, lm_head. Those of experts: moe.path.{router, experts.{gate,up,down,gate_up}_proj, shared expert}; of latent
+/// attention: DeepSeek's; of convolutions: conv.{in_proj, conv, out_proj}.
+///
+/// Returns what became of weights that the checkpoint holds in codes.
+WeightCounts build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format);
 
 }  // namespace nibble

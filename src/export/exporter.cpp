@@ -5,11 +5,11 @@
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
 #include "base/output_file.hpp"
-#include "compress/weight_compression.hpp"
+#include "checkpoint/gguf/gguf_files.hpp"
 #include "export/checkpoint_graph.hpp"
+#include "export/exporter.hpp"
 #include "export/families.hpp"
 #include "ir/writer.hpp"
-#include "nibble/export.hpp"
 
 namespace nibble {
 
@@ -19,72 +19,16 @@ namespace {
 
 constexpr uint64_t kUncompressedLimit = 1'000'000'000;  // optimum's: larger models become int8 unless a format is asked for
 
-struct Format {
-  FloatFormat floats = FloatFormat::stored;
-  std::optional<WeightCompression> compression;
-  std::string description = "as in the checkpoint";
-};
-
-bool has_compression_options(const ExportOptions& o) {
-  return o.sym || o.group_size || o.ratio || o.all_layers || !o.backup_precision.empty() || !o.sensitivity_metric.empty();
+bool is_weight_type(ElementType type) {
+  return is_float(type) || type == ElementType::i4 || type == ElementType::u4 || type == ElementType::i8 || type == ElementType::u8;
 }
 
-template <class T>
-T parsed(std::optional<T> value, std::string_view option, const std::string& text, std::string_view allowed) {
-  if (!value) fail(ErrorKind::invalid_argument, "{} \"{}\" is not known (known: {})", option, text, allowed);
-  return *value;
-}
-
-CompressWeightsMode mode_of(const std::string& format, bool sym) {
-  if (format == "int8") return sym ? CompressWeightsMode::int8_sym : CompressWeightsMode::int8_asym;
-  if (format == "int4") return sym ? CompressWeightsMode::int4_sym : CompressWeightsMode::int4_asym;
-  auto mode = parse_compress_weights_mode(format == "mxfp8" || format == "fp8" ? format + "_e4m3" : format);
-  return parsed(mode, "weight format", format, "fp32, fp16, int8, int4, nf4, mxfp4, mxfp8, fp8, fp4, nvfp4, cb4");
-}
-
-WeightCompression compression_of(const ExportOptions& o, const std::string& format) {
-  WeightCompression c;
-  c.mode = mode_of(format, o.sym);
-  if (is_int8(c.mode) && (o.group_size.value_or(-1) != -1 || o.ratio.value_or(1.0) != 1.0 || o.all_layers || !o.backup_precision.empty()))
-    fail(ErrorKind::invalid_argument,
-         "weight format int8 is per channel for all layers: it takes no group size, ratio, all-layers or backup precision");
-  if (o.group_size && !is_int8(c.mode)) c.group_size = *o.group_size;
-  if (!is_int8(c.mode)) c.ratio = o.ratio.value_or(1.0);
-  if (o.all_layers) c.all_layers = true;
-  c.group_size_fallback =
-      parsed(parse_group_size_fallback_mode(o.group_size_fallback), "group size fallback", o.group_size_fallback, "error, ignore, adjust");
-  if (!o.backup_precision.empty())
-    c.backup = parsed(parse_backup_mode(o.backup_precision), "backup precision", o.backup_precision, "none, int8_sym, int8_asym");
-  if (!o.sensitivity_metric.empty())
-    c.sensitivity_metric =
-        parsed(parse_sensitivity_metric(o.sensitivity_metric), "sensitivity metric", o.sensitivity_metric, "weight_quantization_error");
-  return c;
-}
-
-Format choose_format(const ExportOptions& o) {
-  Format format;
-  if (!o.weight_format) {
-    if (has_compression_options(o))
-      fail(ErrorKind::invalid_argument, "compression options need a weight format: add --weight-format int4 or int8");
-    return format;
-  }
-  const std::string& name = *o.weight_format;
-  if (name == "fp32" || name == "fp16") {
-    if (has_compression_options(o)) fail(ErrorKind::invalid_argument, "weight format {} takes no compression options", name);
-    format.floats = name == "fp32" ? FloatFormat::f32 : FloatFormat::f16;
-    format.description = name;
-    return format;
-  }
-  format.compression = compression_of(o, name);
-  return format;
-}
-
-/// Elements of weights and biases: float constants but scalars and the column of frequencies of rotary embeddings.
+/// Elements of weights and biases: constants but scalars, scales, and the column of frequencies of rotary embeddings.
 uint64_t count_parameters(const Graph& graph) {
   uint64_t count = 0;
   for (Node* node : graph.of_type("Constant")) {
     const Shape& shape = node->constant().shape();
-    if (is_float(node->constant().type()) && !shape.empty() && shape.back() > 1) count += element_count(shape);
+    if (is_weight_type(node->constant().type()) && !shape.empty() && shape.back() > 1) count += element_count(shape);
   }
   return count;
 }
@@ -122,13 +66,20 @@ constexpr std::array<std::string_view, 15> kCopiedFiles{"config.json",
 constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
 
 void copy_files(const fs::path& from, const fs::path& to) {
+  std::optional<fs::path> gguf = find_gguf(from), directory = gguf ? gguf_directory(*gguf) : from;
+  auto has = [&](const char* name) { return directory && fs::is_regular_file(*directory / name); };
+  if (gguf)
+    for (const auto& [name, text] : gguf_files(GgufModel(*gguf), !has("tokenizer.json") && !has("tokenizer.model")))
+      write_file(to / name, text);
+  if (!directory) return;
   for (std::string_view name : kCopiedFiles)
-    if (fs::is_regular_file(from / name)) write_file(to / name, read_file(from / name, kMaxCopiedBytes));
+    if (!(gguf && name == "config.json") && fs::is_regular_file(*directory / name))
+      write_file(to / name, read_file(*directory / name, kMaxCopiedBytes));
 }
 
 /// As transformers derives it where a checkpoint has none.
 void write_generation_config(const fs::path& model, const fs::path& output) {
-  if (fs::exists(model / "generation_config.json")) return;
+  if (fs::exists(output / "generation_config.json")) return;
   ModelConfig config(model);
   nlohmann::json fields{{"_from_model_config", true}};
   for (const char* id : {"bos_token_id", "eos_token_id", "pad_token_id"})
@@ -136,24 +87,37 @@ void write_generation_config(const fs::path& model, const fs::path& output) {
   write_file(output / "generation_config.json", fields.dump(2) + "\n");
 }
 
-std::string describe_compression(const WeightCompression& options) {
-  CompressionPlan plan = plan_compression(options);
-  std::string text(to_string(plan.mode));
-  if (plan.group_size > 0) text += fmt::format(", group size {}", plan.group_size);
-  if (plan.ratio < 1) text += fmt::format(", ratio {}", plan.ratio);
-  return text;
+/// What the model may be called: as told, else by its path and by its own words.
+std::vector<std::string> names_of(const fs::path& model, const ModelConfig& config, const ExportOptions& options) {
+  if (!options.model_id.empty()) return {options.model_id};
+  return {model.string(), config.text("_name_or_path", "")};
 }
 
-/// Weights of the checkpoint only: the rotary frequencies are a candidate of the compression too.
-std::map<std::string, uint64_t> layers_by_precision(const CompressionReport& report) {
-  std::map<std::string, uint64_t> layers;
-  for (const auto& weight : report.weights) {
-    if (weight.config)
-      ++layers[std::string(to_string(weight.config->mode))];
-    else if (weight.name.starts_with("self."))
-      ++layers["float"];
-  }
-  return layers;
+bool is_quantized(const CheckpointSummary& summary) { return !summary.method.empty() && !summary.weights.empty(); }
+
+/// Says what becomes of weights that the checkpoint holds in codes.
+void log_summary(const CheckpointSummary& summary, Context& context) {
+  for (const std::string& note : summary.notes) context.log(LogLevel::info, note);
+  if (!is_quantized(summary)) return;
+  std::string kept, decoded;
+  for (const auto& [name, count] : summary.weights)
+    if (name == "float")
+      decoded = fmt::format("{} become floats", count);
+    else
+      kept += fmt::format("{}{} {}", kept.empty() ? "" : ", ", count, name);
+  if (!kept.empty()) kept += decoded.empty() ? " keep their codes" : " keep their codes, ";
+  context.log(LogLevel::info, fmt::format("the checkpoint is quantized ({}): of its weights {}{}", summary.method, kept, decoded));
+}
+
+bool has_codes(const CheckpointSummary& summary) {
+  return std::any_of(summary.weights.begin(), summary.weights.end(), [](const auto& entry) { return entry.first != "float"; });
+}
+
+void add_codes(const CheckpointSummary& summary, bool is_compressed, ExportReport& report) {
+  if (!is_quantized(summary)) return;
+  for (const auto& [name, count] : summary.weights)
+    if (name != "float" || !is_compressed) report.layers[name] += count;
+  if (has_codes(summary)) report.format = fmt::format("{} codes of the checkpoint, the rest {}", summary.method, report.format);
 }
 
 }  // namespace
@@ -164,28 +128,33 @@ std::vector<std::string> supported_model_types() {
   return types;
 }
 
-ExportReport export_model(const fs::path& model, const fs::path& output, const ExportOptions& options, Context& context,
-                          Progress* progress) {
+ExportReport export_checkpoint(const fs::path& model, const fs::path& output, const ExportOptions& options,
+                               const CalibrationFactory& calibration, Context& context, Progress* progress) {
   auto start = std::chrono::steady_clock::now();
   check_task(options.task);
-  Format format = choose_format(options);
+  ModelConfig config(model);
+  bool has_recipe = !options.target.empty();
+  WeightChoice choice = has_recipe ? WeightChoice{} : choose_weights(options, names_of(model, config, options));
   ExportReport report;
-  report.model_type = ModelConfig(model).model_type();
-  Graph graph = build_checkpoint_graph(model, format.floats);
+  report.model_type = options.family.empty() ? config.model_type() : options.family;
+  CheckpointSummary summary;
+  Graph graph = build_checkpoint_graph(model, {choice.floats, options.family, options.adapters}, &summary);
+  log_summary(summary, context);
   report.parameters = count_parameters(graph);
-  if (!options.weight_format && report.parameters >= kUncompressedLimit) {
+  if (has_recipe) choice = choose_by_recipe(options, graph);
+  if (!has_recipe && !options.weight_format && !is_quantized(summary) && report.parameters >= kUncompressedLimit) {
     context.log(LogLevel::info, fmt::format("{:.1f} billion parameters: weights become int8; ask for fp16 to keep them",
                                             static_cast<double>(report.parameters) / 1e9));
-    format.compression = compression_of(options, "int8");
+    WeightOptions int8;
+    int8.weight_format = "int8";
+    choice = choose_weights(int8, {});
   }
   OutputDirectory directory(output);
-  report.format = format.description;
-  if (format.compression) {
-    CompressionReport compressed = compress_weights(graph, *format.compression, context, progress);
-    report.layers = layers_by_precision(compressed);
-    report.format = describe_compression(*format.compression);
-  }
-  write_runtime_info(graph, format.compression.has_value());
+  report.format = choice.description;
+  report.notes = choice.notes;
+  report.layers = apply_choice(graph, choice, calibration, context, progress).layers;
+  add_codes(summary, !choice.passes.empty(), report);
+  write_runtime_info(graph, !choice.passes.empty() || has_codes(summary));
   report.weight_bytes = ir_bin_size(graph);
   report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
   write_ir(graph, directory.path() / "openvino_model.xml", context, progress);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "export/config_keys.hpp"
 
 namespace nibble {
 
@@ -44,21 +45,34 @@ constexpr std::array kFamilies{
     Family{"minicpm", configure_minicpm},
     Family{"exaone4", configure_exaone4},
     Family{"smollm3", configure_smollm3},
+    Family{"mixtral", configure_mixtral},
+    Family{"qwen2_moe", configure_qwen2_moe},
+    Family{"qwen3_moe", configure_qwen3_moe},
+    Family{"olmoe", configure_olmoe},
+    Family{"phimoe", configure_phimoe},
+    Family{"granitemoe", configure_granitemoe},
+    Family{"gpt_oss", configure_gpt_oss},
+    Family{"deepseek_v2", configure_deepseek_v2},
+    Family{"deepseek_v3", configure_deepseek_v3},
+    Family{"lfm2", configure_lfm2},
 };
 
 }  // namespace
 
 std::span<const Family> families() { return kFamilies; }
 
-const Family& find_family(const ModelConfig& config) {
-  std::string type = config.model_type();
-  std::string known;
+const Family& find_family(std::string_view model_type, std::string_view where) {
+  std::vector<std::string_view> known;
   for (const Family& family : kFamilies) {
-    if (family.model_type == type) return family;
-    known += (known.empty() ? "" : ", ") + std::string(family.model_type);
+    if (family.model_type == model_type) return family;
+    known.push_back(family.model_type);
   }
-  fail(ErrorKind::unsupported, "{}: model type \"{}\" is not supported (supported: {})", config.where(), type, known);
+  fail(ErrorKind::unsupported,
+       "{}: model type \"{}\" is not supported. The name most like it is {}: nibble export --as {} tries that (supported: {})", where,
+       model_type, most_similar(model_type, known), most_similar(model_type, known), fmt::join(known, ", "));
 }
+
+const Family& find_family(const ModelConfig& config) { return find_family(config.model_type(), config.where()); }
 
 DecoderConfig configure_decoder(const ModelConfig& config, const DecoderDefaults& defaults) {
   DecoderConfig c;
@@ -137,6 +151,14 @@ std::vector<LayerConfig> qwen_windows(const ModelConfig& config, int64_t layers)
   std::vector<LayerConfig> all;
   for (bool layer_slides : slides) all.push_back({.window = layer_slides ? window : 0});
   return all;
+}
+
+void set_experts(DecoderConfig& decoder, MoeConfig moe, const ModelConfig& config, const std::function<bool(int64_t)>& has_experts) {
+  moe.activation = decoder.mlp.activation;
+  check_moe_config(moe, config.where());
+  decoder.moe = std::move(moe);
+  if (decoder.layer.empty()) decoder.layer.assign(static_cast<size_t>(decoder.layers), {.rope = decoder.ropes.empty() ? -1 : 0});
+  for (int64_t i = 0; i < decoder.layers; ++i) decoder.layer[static_cast<size_t>(i)].has_experts = !has_experts || has_experts(i);
 }
 
 std::vector<float> alibi_slopes(int64_t heads) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
@@ -17,6 +18,8 @@ struct Family {
 std::span<const Family> families();
 /// Throws Error{unsupported} naming the families there are.
 const Family& find_family(const ModelConfig& config);
+/// By its name; `where` is for the message.
+const Family& find_family(std::string_view model_type, std::string_view where);
 
 /// What a family's configuration class takes where config.json says nothing.
 struct DecoderDefaults {
@@ -42,6 +45,8 @@ int64_t size_or_null(const ModelConfig& config, std::string_view key, int64_t fa
 double number_or_null(const ModelConfig& config, std::string_view key, double fallback);
 /// Whether a layer slides, by layer_types or, where that is missing, all but every `pattern`th.
 std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int64_t pattern);
+/// Puts experts in the place of the MLPs of the layers that have them (by default all); `moe` has the decoder's activation.
+void set_experts(DecoderConfig& decoder, MoeConfig moe, const ModelConfig& config, const std::function<bool(int64_t)>& has_experts = {});
 /// ALiBi slopes: powers of 2^(-8 / heads), with those of twice as many heads between them where heads is no power of two.
 std::vector<float> alibi_slopes(int64_t heads);
 /// The same as MPT orders them.
@@ -80,5 +85,15 @@ DecoderConfig configure_internlm2(const ModelConfig& config);
 DecoderConfig configure_minicpm(const ModelConfig& config);
 DecoderConfig configure_exaone4(const ModelConfig& config);
 DecoderConfig configure_smollm3(const ModelConfig& config);
+DecoderConfig configure_mixtral(const ModelConfig& config);
+DecoderConfig configure_qwen2_moe(const ModelConfig& config);
+DecoderConfig configure_qwen3_moe(const ModelConfig& config);
+DecoderConfig configure_olmoe(const ModelConfig& config);
+DecoderConfig configure_phimoe(const ModelConfig& config);
+DecoderConfig configure_granitemoe(const ModelConfig& config);
+DecoderConfig configure_gpt_oss(const ModelConfig& config);
+DecoderConfig configure_deepseek_v2(const ModelConfig& config);
+DecoderConfig configure_deepseek_v3(const ModelConfig& config);
+DecoderConfig configure_lfm2(const ModelConfig& config);
 
 }  // namespace nibble

@@ -86,6 +86,39 @@ void fuse_gate_up(DecoderConfig& config, std::string_view layer) {
   }
 }
 
+namespace {
+
+std::string expert_name(const DecoderConfig& config, int64_t layer, std::string_view part) {
+  return own_name(layer, fmt::format("{}.experts.{}.weight", config.moe.path, part));
+}
+
+}  // namespace
+
+void stack_experts(DecoderConfig& config, std::string_view experts, LayerNames names) {
+  for (int64_t i = 0; i < config.layers; ++i)
+    for (const auto& [own, stored] : names)
+      config.weights.set_maker(expert_name(config, i, own),
+                               [count = config.moe.experts, path = numbered(experts, i), part = std::string(stored)] {
+                                 WeightRecipe recipe;
+                                 for (int64_t e = 0; e < count; ++e)
+                                   recipe.parts.push_back({fmt::format("{}.{}.{}.weight", path, e, part)});
+                                 return recipe;
+                               });
+}
+
+void split_experts(DecoderConfig& config, std::string_view input, std::string_view output) {
+  for (int64_t i = 0; i < config.layers; ++i) {
+    auto rows_of = [count = config.moe.experts, rows = config.moe.intermediate, name = numbered(input, i)](int64_t half) {
+      WeightPart part{name};
+      for (int64_t e = 0; e < count; ++e) part.rows.push_back({(2 * e + half) * rows, rows, 1});
+      return WeightRecipe{{part}};
+    };
+    config.weights.set_maker(expert_name(config, i, "gate_proj"), [rows_of] { return rows_of(0); });
+    config.weights.set_maker(expert_name(config, i, "up_proj"), [rows_of] { return rows_of(1); });
+    config.weights.set(expert_name(config, i, "down_proj"), WeightRecipe{{{numbered(output, i)}}});
+  }
+}
+
 void transpose_layer(DecoderConfig& config, std::string_view name, std::string_view layer) {
   for (int64_t i = 0; i < config.layers; ++i) config.weights.set_layer(own_name(i, name), {numbered(layer, i), {}, true});
 }

@@ -36,4 +36,9 @@ void fuse_gate_up(DecoderConfig& config, std::string_view layer);
 /// A layer `name` of the decoder ("mlp.up_proj") that is stored as [in, out].
 void transpose_layer(DecoderConfig& config, std::string_view name, std::string_view layer);
 
+/// Experts' layers {"gate_proj", "w1"} that lie one by one in `experts`.E.<stored>.weight ("model.layers.{}.mlp.experts").
+void stack_experts(DecoderConfig& config, std::string_view experts, LayerNames names);
+/// The layers of all experts in tensors [experts, rows, columns]: gate, then up in `input`, down in `output`.
+void split_experts(DecoderConfig& config, std::string_view input, std::string_view output);
+
 }  // namespace nibble

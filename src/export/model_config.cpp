@@ -4,10 +4,16 @@
 
 #include "base/fail.hpp"
 #include "base/json.hpp"
+#include "checkpoint/gguf/gguf_architecture.hpp"
 
 namespace nibble {
 
 ModelConfig::ModelConfig(const std::filesystem::path& directory) {
+  if (auto gguf = find_gguf(directory)) {
+    json_ = gguf_config(GgufModel(*gguf));
+    where_ = gguf->string();
+    return;
+  }
   auto path = directory / "config.json";
   if (!std::filesystem::exists(path))
     fail(ErrorKind::not_found, "{}: no config.json here; a Hugging Face model directory has one", directory.string());
@@ -15,7 +21,17 @@ ModelConfig::ModelConfig(const std::filesystem::path& directory) {
   where_ = path.string();
 }
 
+void ModelConfig::note(std::string_view key) const {
+  reads_->keys.insert(std::string(key));
+  for (auto [original, end] = originals_.equal_range(key); original != end; ++original) reads_->keys.insert(original->second);
+}
+
+void ModelConfig::knows(std::initializer_list<const char*> keys) const {
+  for (const char* key : keys) note(key);
+}
+
 const nlohmann::json* ModelConfig::find(std::string_view key) const {
+  note(key);
   auto found = json_.find(key);
   return found == json_.end() || found->is_null() ? nullptr : &*found;
 }
@@ -84,7 +100,16 @@ std::vector<std::string> ModelConfig::texts(std::string_view key) const {
 ModelConfig ModelConfig::renamed(std::initializer_list<std::pair<const char*, const char*>> keys) const {
   ModelConfig copy = *this;
   for (const auto& [from, to] : keys)
-    if (auto found = json_.find(from); found != json_.end()) copy.json_[to] = *found;
+    if (auto found = json_.find(from); found != json_.end()) {
+      copy.json_[to] = *found;
+      copy.originals_.emplace(to, from);
+    }
+  return copy;
+}
+
+ModelConfig ModelConfig::changed(nlohmann::json json) const {
+  ModelConfig copy = *this;
+  copy.json_ = std::move(json);
   return copy;
 }
 
@@ -93,7 +118,28 @@ ModelConfig ModelConfig::object(std::string_view key) const {
   std::string where = fmt::format("{}: {}", where_, key);
   if (!value) return {nlohmann::json::object(), where};
   if (!value->is_object()) wrong(key, "an object");
-  return {*value, where};
+  ModelConfig object(*value, where);
+  auto& reads = reads_->objects[std::string(key)];
+  if (!reads) reads = object.reads_;
+  object.reads_ = reads;
+  return object;
+}
+
+void ModelConfig::add_unread(const nlohmann::json& json, const Reads& reads, const std::string& prefix,
+                             std::vector<std::pair<std::string, nlohmann::json>>& out) {
+  for (const auto& [key, value] : json.items()) {
+    auto object = reads.objects.find(key);
+    if (object != reads.objects.end() && value.is_object())
+      add_unread(value, *object->second, prefix + key + ".", out);
+    else if (!reads.keys.contains(key))
+      out.emplace_back(prefix + key, value);
+  }
+}
+
+std::vector<std::pair<std::string, nlohmann::json>> ModelConfig::unread() const {
+  std::vector<std::pair<std::string, nlohmann::json>> out;
+  add_unread(json_, *reads_, "", out);
+  return out;
 }
 
 std::string ModelConfig::model_type() const {

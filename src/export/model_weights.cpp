@@ -14,10 +14,27 @@ std::string_view without_suffix(std::string_view name, std::string_view suffix) 
   return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
 }
 
+/// A format's name in reports; as NNCF calls it where NNCF has it.
+std::string_view format_name(const CodeGrid& grid) {
+  switch (grid.codes) {
+    case ElementType::i4: return "int4_sym";
+    case ElementType::u4: return "int4_asym";
+    case ElementType::i8: return "int8_sym";
+    case ElementType::u8: return "int8_asym";
+    case ElementType::f4e2m1: return grid.scales == ElementType::f8e8m0 ? "mxfp4" : "fp4";
+    case ElementType::f8e4m3: return grid.scales == ElementType::f8e8m0 ? "mxfp8_e4m3" : "fp8_e4m3";
+    default: return to_string(grid.codes);
+  }
+}
+
 }  // namespace
 
 ModelWeights::ModelWeights(GraphBuilder& builder, std::shared_ptr<const WeightSource> source, const WeightMap& map, FloatFormat format)
-    : builder_(builder), source_(std::move(source)), map_(map), format_(format) {}
+    : builder_(builder),
+      source_(std::move(source)),
+      map_(map),
+      format_(format),
+      decompression_(builder.graph(), [this](std::string_view type) { return fmt::format("decompression/{}_{}", type, unnamed_++); }) {}
 
 std::string ModelWeights::stored_name(const std::string& name) const {
   if (source_->contains(name)) return name;
@@ -30,6 +47,7 @@ std::string ModelWeights::stored_name(const std::string& name) const {
 }
 
 WeightRecipe ModelWeights::recipe(const std::string& name) const {
+  if (map_.is_fallback(name) && source_->contains(name)) return {{{name}}};
   WeightRecipe recipe = map_.find(name);
   for (WeightPart& part : recipe.parts) part.tensor = stored_name(part.tensor);
   return recipe;
@@ -50,26 +68,68 @@ ElementType ModelWeights::target_type(const std::string& name) const {
 }
 
 std::string ModelWeights::consumer_name(const std::string& name, std::string_view layer) const {
-  return fmt::format("{}::{}", target_type(name) == ElementType::f32 ? "aten" : "ov_ext", layer);
+  auto found = types_.find(name);
+  ElementType type = found == types_.end() ? target_type(name) : found->second;
+  return fmt::format("{}::{}", type == ElementType::f32 ? "aten" : "ov_ext", layer);
+}
+
+std::string ModelWeights::constant_name(const std::string& name) const {
+  bool is_f32 = types_.at(name) == ElementType::f32;
+  return fmt::format("self.{}{}", without_suffix(name, ".weight"), is_f32 ? ".weight" : "._openvino_orig_weight");
+}
+
+std::shared_ptr<const EncodedConstant> ModelWeights::codes_of(const std::string& name, const Shape& shape) const {
+  return format_ == FloatFormat::stored ? EncodedConstant::make(*source_, recipe(name), shape) : nullptr;
 }
 
 Value ModelWeights::matrix(const std::string& name, const Shape& shape, std::string_view layer) {
   auto found = matrices_.find(name);
   if (found != matrices_.end()) return found->second;
-  ElementType type = target_type(name);
-  ConstantValue value = assemble_weight(*source_, recipe(name), shape, type);
+  auto codes = codes_of(name, shape);
+  bool keeps_codes = codes && codes->column_order().empty();
+  return matrices_[name] = keeps_codes ? decompressed(name, shape, layer, codes) : floats(name, shape, layer);
+}
 
-  bool is_f32 = type == ElementType::f32;
-  std::string constant_name = fmt::format("self.{}{}", without_suffix(name, ".weight"), is_f32 ? ".weight" : "._openvino_orig_weight");
-  Node& constant = builder_.graph().add_constant(std::move(value), constant_name);
-  constant.output_info().names.insert(constant_name);
-  Value result = constant.output();
-  if (!is_f32) {
-    GraphBuilder::Module module(builder_, std::string(without_suffix(name, ".weight")));
-    result = builder_.op("Convert", {result}, {{"destination_type", "f32"}}, consumer_name(name, layer));
-    result.node->rt_info().push_back({{"name", "decompression"}, {"version", "0"}});
-  }
-  return matrices_[name] = result;
+LinearWeight ModelWeights::linear_weight(const std::string& name, const Shape& shape) {
+  if (auto found = ordered_matrices_.find(name); found != ordered_matrices_.end()) return found->second;
+  auto codes = codes_of(name, shape);
+  if (!codes || codes->column_order().empty()) return {matrix(name, shape, "linear"), {}};
+  auto order = codes->column_order();
+  Value indices = builder_.i32s({order.begin(), order.end()});
+  return ordered_matrices_[name] = {decompressed(name, shape, "linear", codes), indices};
+}
+
+Value ModelWeights::in_order(Value x, Value order) {
+  auto [found, fresh] = ordered_values_.try_emplace({x.node, x.index, order.node});
+  if (fresh) found->second = builder_.gather(x, order, -1);
+  return found->second;
+}
+
+Value ModelWeights::decompressed(const std::string& name, const Shape& shape, std::string_view layer,
+                                 const std::shared_ptr<const EncodedConstant>& codes) {
+  types_[name] = codes->grid().scales == ElementType::f32 ? ElementType::f32 : ElementType::f16;
+  ++counts_[std::string(format_name(codes->grid()))];
+  WeightCodes weight{{codes, EncodedConstant::kCodes}, {codes, EncodedConstant::kScales}, {}, shape};
+  if (codes->has_zero_points()) weight.zero_points = {codes, EncodedConstant::kZeroPoints};
+  Value value = decompression_.decompress(constant_name(name), layer == "embedding" ? 0 : 1, weight);
+  return as_f32(value, name, layer);
+}
+
+Value ModelWeights::floats(const std::string& name, const Shape& shape, std::string_view layer) {
+  ElementType type = types_[name] = target_type(name);
+  WeightRecipe from = recipe(name);
+  if (source_->encoded(from.parts.at(0).tensor)) ++counts_["float"];
+  Node& constant = builder_.graph().add_constant(assemble_weight(*source_, from, shape, type), constant_name(name));
+  constant.output_info().names.insert(constant.name());
+  return as_f32(constant.output(), name, layer);
+}
+
+Value ModelWeights::as_f32(Value value, const std::string& name, std::string_view layer) {
+  if (value.type() == ElementType::f32) return value;
+  GraphBuilder::Module module(builder_, std::string(without_suffix(name, ".weight")));
+  Value result = builder_.op("Convert", {value}, {{"destination_type", "f32"}}, consumer_name(name, layer));
+  result.node->rt_info().push_back({{"name", "decompression"}, {"version", "0"}});
+  return result;
 }
 
 Value ModelWeights::vector(const std::string& name, const Shape& shape, float plus) {

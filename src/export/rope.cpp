@@ -110,7 +110,7 @@ void apply_longrope(Rope& rope, const ModelConfig& config, const ModelConfig& sc
   rope.inverse_frequencies = scaled_by(rope, scaling, "short_factor");
   rope.long_inverse_frequencies = scaled_by(rope, scaling, "long_factor");
   double inferred = factor <= 1 ? 1.0 : std::sqrt(1 + std::log(factor) / std::log(static_cast<double>(rope.switch_length)));
-  rope.attention_factor = static_cast<float>(scaling.number("attention_factor", inferred));
+  rope.attention_factor = rope.long_attention_factor = static_cast<float>(scaling.number("attention_factor", inferred));
 }
 
 }  // namespace

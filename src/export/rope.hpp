@@ -15,6 +15,7 @@ struct Rope {
 
   /// longrope: used instead for every position as soon as one reaches `switch_length` (empty otherwise).
   std::vector<float> long_inverse_frequencies;
+  float long_attention_factor = 1.0f;  ///< likewise
   int64_t switch_length = 0;
 
   /// dynamic NTK: beyond max_positions the base grows to theta * (factor*length/max_positions - (factor-1))^(dims/(dims-2)).

@@ -18,10 +18,9 @@ Value sequence_length(GraphBuilder& b, Value position_ids) {
   return b.add(last, b.i64(1));
 }
 
-Value longrope_frequencies(GraphBuilder& b, Value position_ids, const Rope& rope) {
+Value longrope_choice(GraphBuilder& b, Value position_ids, const Rope& rope, Value if_long, Value if_short) {
   Value is_long = b.binary("Greater", sequence_length(b, position_ids), b.i64(rope.switch_length), "aten::gt");
-  Value choices[] = {frequency_constant(b, rope.long_inverse_frequencies), frequency_constant(b, rope.inverse_frequencies)};
-  return b.op("Select", {is_long, choices[0], choices[1]}, {{"auto_broadcast", "numpy"}}, "aten::where");
+  return b.op("Select", {is_long, if_long, if_short}, {{"auto_broadcast", "numpy"}}, "aten::where");
 }
 
 /// 1 / base^(2i/dims) with base = theta * (factor*length/max_positions - (factor-1))^(dims/(dims-2)), length >= max_positions.
@@ -39,7 +38,9 @@ Value dynamic_frequencies(GraphBuilder& b, Value position_ids, const Rope& rope)
 }
 
 Value frequencies(GraphBuilder& b, Value position_ids, const Rope& rope) {
-  if (!rope.long_inverse_frequencies.empty()) return longrope_frequencies(b, position_ids, rope);
+  if (!rope.long_inverse_frequencies.empty())
+    return longrope_choice(b, position_ids, rope, frequency_constant(b, rope.long_inverse_frequencies),
+                           frequency_constant(b, rope.inverse_frequencies));
   if (rope.dynamic) return dynamic_frequencies(b, position_ids, rope);
   return frequency_constant(b, rope.inverse_frequencies);
 }
@@ -52,9 +53,13 @@ RotaryAngles rotary_angles(GraphBuilder& b, Value position_ids, const Rope& rope
   Value angles = b.matmul(frequencies(b, position_ids, rope), positions, false, "aten::matmul");
   angles = b.transpose(angles, {0, 2, 1});
   angles = b.concat({angles, angles}, -1);
+  bool has_two_factors = !rope.long_inverse_frequencies.empty() && rope.long_attention_factor != rope.attention_factor;
   auto finish = [&](std::string_view type, std::string_view torch_name) {
     Value x = b.op(type, {angles}, {}, torch_name);
-    if (rope.attention_factor != 1.0f) x = b.multiply(x, b.f32(rope.attention_factor, 3));
+    if (has_two_factors)
+      x = b.multiply(x, longrope_choice(b, position_ids, rope, b.f32(rope.long_attention_factor, 3), b.f32(rope.attention_factor, 3)));
+    else if (rope.attention_factor != 1.0f)
+      x = b.multiply(x, b.f32(rope.attention_factor, 3));
     return b.unsqueeze(x, 1);
   };
   return {finish("Cos", "aten::cos"), finish("Sin", "aten::sin")};

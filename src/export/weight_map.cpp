@@ -9,6 +9,7 @@ void WeightMap::set_layer(const std::string& name, const WeightPart& part) {
 
 WeightRecipe WeightMap::find(const std::string& name) const {
   if (auto found = recipes_.find(name); found != recipes_.end()) return found->second;
+  if (auto found = makers_.find(name); found != makers_.end()) return found->second();
   for (const auto& [prefix, replacement] : prefixes_)
     if (name.starts_with(prefix)) return {{{replacement + name.substr(prefix.size())}}};
   return {{{name}}};

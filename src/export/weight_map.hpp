@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,14 @@ struct WeightRecipe {
 class WeightMap {
  public:
   void set(std::string name, WeightRecipe recipe) { recipes_.insert_or_assign(std::move(name), std::move(recipe)); }
+  /// The same, made when it is asked for: for recipes of many parts.
+  void set_maker(std::string name, std::function<WeightRecipe()> make) { makers_.insert_or_assign(std::move(name), std::move(make)); }
+  /// Where the checkpoint has no tensor `name` itself.
+  void set_fallback(const std::string& name, WeightRecipe recipe) {
+    fallbacks_.insert(name);
+    set(name, std::move(recipe));
+  }
+  bool is_fallback(const std::string& name) const { return fallbacks_.contains(name); }
   /// Of the layer `name`: `name`.weight is `part` of the layer part.tensor, .bias the same rows of its bias.
   void set_layer(const std::string& name, const WeightPart& part);
   /// What begins with `prefix` begins with `replacement` in the checkpoint. The first that fits counts.
@@ -41,6 +51,8 @@ class WeightMap {
 
  private:
   std::unordered_map<std::string, WeightRecipe> recipes_;
+  std::unordered_map<std::string, std::function<WeightRecipe()>> makers_;
+  std::unordered_set<std::string> fallbacks_;
   std::vector<std::pair<std::string, std::string>> prefixes_;
 };
 

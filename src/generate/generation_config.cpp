@@ -6,6 +6,8 @@
 
 #include "base/fail.hpp"
 #include "base/json.hpp"
+#include "checkpoint/gguf/gguf_model.hpp"
+#include "checkpoint/gguf/gguf_tokenizer.hpp"
 
 namespace nibble {
 
@@ -125,6 +127,7 @@ void GenerationConfig::validate() const {
 
 GenerationConfig load_generation_config(const std::filesystem::path& directory) {
   GenerationConfig config;
+  if (auto gguf = find_gguf(directory)) apply_known_fields(config, gguf_generation_config(open_gguf_file(*gguf).metadata), *gguf);
   auto own = directory / "generation_config.json", model = directory / "config.json";
   if (std::filesystem::exists(own)) apply_known_fields(config, read_json_object(own), own);
   if (config.eos_token_ids.empty() && std::filesystem::exists(model)) {

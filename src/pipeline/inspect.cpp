@@ -63,6 +63,35 @@ bool feeds_result(const Node& node) {
   return std::any_of(uses.begin(), uses.end(), [](const Node::Use& use) { return use.node->is("Result"); });
 }
 
+const Node* largest(const std::vector<const Node*>& constants) {
+  return *std::max_element(constants.begin(), constants.end(), [](const Node* a, const Node* b) {
+    return element_count(a->constant().shape()) < element_count(b->constant().shape());
+  });
+}
+
+/// How the weight behind `source` is stored: its constants are codes, scales, zero points, a codebook and small things.
+WeightFormatInfo weight_format_of(const Node& source, const std::vector<const Node*>& constants) {
+  const Node* codes = largest(constants);
+  WeightFormatInfo format;
+  format.codes = to_string(codes->constant().type());
+  uint64_t elements = element_count(codes->constant().shape()), scales = 0;
+  for (const Node* node : constants) {
+    if (node == codes) continue;
+    const ConstantValue& value = node->constant();
+    auto uses = const_cast<Node*>(node)->uses();
+    bool is_table = std::any_of(uses.begin(), uses.end(), [](const Node::Use& use) { return use.node->is("Gather") && use.input == 0; });
+    if (is_table && !source.is("Gather")) format.has_codebook = true;
+    if (!is_table && (is_float(value.type()) || value.type() == ElementType::f8e8m0))
+      scales = std::max(scales, element_count(value.shape()));
+    if (value.type() == codes->constant().type() && is_integer(value.type())) format.has_zero_points = true;
+  }
+  format.is_compressed = scales > 0;
+  // Groups are an axis of their own, which a Reshape merges.
+  bool is_grouped = source.output_info().shape.rank_is_known() && codes->constant().shape().size() > source.output_info().shape.rank();
+  if (format.is_compressed && is_grouped) format.group_size = static_cast<int64_t>(elements / scales);
+  return format;
+}
+
 class WeightTable {
  public:
   void add(const Node& consumer) {
@@ -80,6 +109,7 @@ class WeightTable {
       info.weights.push_back(found->second);
     }
     info.bits_per_weight = 8.0 * static_cast<double>(info.weight_bytes) / static_cast<double>(std::max<uint64_t>(info.parameters, 1));
+    info.formats = formats_;
   }
 
  private:
@@ -88,13 +118,26 @@ class WeightTable {
     std::erase_if(constants, [&](const Node* node) { return counted_.count(node) > 0; });
     bool is_weight = std::any_of(constants.begin(), constants.end(),
                                  [](const Node* node) { return node->constant().shape().size() >= 2 && holds_weights(*node); });
-    if (is_weight) count(kind_of(consumer, feeds_result(consumer)), constants);
+    if (!is_weight) return;
+    uint64_t bytes = count(kind_of(consumer, feeds_result(consumer)), constants);
+    add_format(weight_format_of(*source, constants), kind_of(consumer, feeds_result(consumer)), bytes);
   }
 
-  void count(const std::string& kind, const std::vector<const Node*>& constants) {
-    const Node* codes = *std::max_element(constants.begin(), constants.end(), [](const Node* a, const Node* b) {
-      return element_count(a->constant().shape()) < element_count(b->constant().shape());
-    });
+  void add_format(WeightFormatInfo format, std::string kind, uint64_t bytes) {
+    format.kind = std::move(kind);
+    auto same = [&](const WeightFormatInfo& f) {
+      return f.kind == format.kind && f.codes == format.codes && f.is_compressed == format.is_compressed &&
+             f.has_zero_points == format.has_zero_points && f.has_codebook == format.has_codebook && f.group_size == format.group_size;
+    };
+    auto found = std::find_if(formats_.begin(), formats_.end(), same);
+    if (found == formats_.end()) found = formats_.insert(found, format);
+    ++found->count;
+    found->bytes += bytes;
+  }
+
+  uint64_t count(const std::string& kind, const std::vector<const Node*>& constants) {
+    const Node* codes = largest(constants);
+    uint64_t bytes = 0;
     WeightKind& entry = kinds_[kind];
     entry.kind = kind;
     entry.elements += element_count(codes->constant().shape());
@@ -102,22 +145,32 @@ class WeightTable {
     for (const Node* node : constants) {
       counted_.insert(node);
       if (!is_integer(node->constant().type()) || element_count(node->constant().shape()) > 4 || node == codes)
-        entry.bytes += node->constant().byte_size();
+        bytes += node->constant().byte_size();
     }
+    entry.bytes += bytes;
+    return bytes;
   }
 
+  std::vector<WeightFormatInfo> formats_;
   std::map<std::string, WeightKind> kinds_;
   std::unordered_set<const Node*> counted_;
 };
 
-void read_config(ModelInfo& info, const std::filesystem::path& directory) {
-  auto path = directory / "config.json";
-  if (!std::filesystem::exists(path)) return;
-  nlohmann::json json = read_json_object(path);
+void read_config(ModelInfo& info, const ModelFiles& files) {
+  nlohmann::json json = read_model_config(files);
   if (json.contains("model_type") && json["model_type"].is_string()) info.architecture = json["model_type"];
   for (const char* key : {"hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
                           "vocab_size", "max_position_embeddings", "sliding_window"})
     if (json.contains(key) && json[key].is_number_integer()) info.sizes[key] = json[key];
+}
+
+std::string name_of(ModelFormat format) {
+  switch (format) {
+    case ModelFormat::openvino_ir: return "OpenVINO IR";
+    case ModelFormat::checkpoint: return "Hugging Face checkpoint";
+    case ModelFormat::gguf: return "GGUF";
+  }
+  return "";
 }
 
 uint64_t cache_elements(const Graph& graph) {
@@ -142,8 +195,8 @@ ModelInfo inspect_model(const std::filesystem::path& path) {
   ModelFiles files = find_model(path);
   Graph graph = load_graph(files);
   ModelInfo info;
-  info.format = files.format == ModelFormat::openvino_ir ? "OpenVINO IR" : "Hugging Face checkpoint";
-  read_config(info, files.directory);
+  info.format = name_of(files.format);
+  read_config(info, files);
   WeightTable weights;
   for (const Node* node : graph.topological_order()) {
     ++info.layers;

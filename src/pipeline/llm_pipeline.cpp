@@ -47,18 +47,16 @@ MeanStd mean_std(const std::vector<double>& values) {
   return {mean, std::sqrt(squares / count)};
 }
 
-std::optional<Tokenizer> load_tokenizer(const fs::path& directory) {
-  if (!fs::exists(directory / "tokenizer.json") && !fs::exists(directory / "tokenizer.model")) return std::nullopt;
-  return Tokenizer(directory);
+std::optional<Tokenizer> load_tokenizer(const ModelFiles& files) {
+  return has_tokenizer(files) ? std::optional(Tokenizer(files.directory)) : std::nullopt;
 }
 
 /// Positions that the model was trained for; answers without a limit of their own end there.
-size_t context_length(const fs::path& directory) {
-  auto path = directory / "config.json";
-  if (!fs::exists(path)) return GenerationConfig::kUnlimited;
-  nlohmann::json json = read_json_object(path);
+size_t context_length(const ModelFiles& files) {
+  nlohmann::json json = read_model_config(files);
   auto length = json.find("max_position_embeddings");
-  return length != json.end() && length->is_number_unsigned() ? length->get<size_t>() : GenerationConfig::kUnlimited;
+  return length != json.end() && length->is_number_integer() && length->get<int64_t>() > 0 ? length->get<size_t>()
+                                                                                           : GenerationConfig::kUnlimited;
 }
 
 /// A request with everything about it that is known before the model runs.
@@ -226,10 +224,10 @@ LLMPipeline::LLMPipeline(const fs::path& directory, const std::string& device, c
   auto start = Clock::now();
   ModelFiles files = find_model(directory);
   impl_->context = context ? std::move(context) : std::make_shared<Context>();
-  impl_->tokenizer = load_tokenizer(files.directory);
+  impl_->tokenizer = load_tokenizer(files);
   impl_->chat_template = load_chat_template(files.directory);
   impl_->config = load_generation_config(files.directory);
-  impl_->max_context = context_length(files.directory);
+  impl_->max_context = context_length(files);
   impl_->runner = make_runner(load_model(directory, device, properties, *impl_->context));
   impl_->load_time_ms = milliseconds(Clock::now() - start);
 }

@@ -1,6 +1,11 @@
 #include "pipeline/model_loader.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "base/fail.hpp"
+#include "base/json.hpp"
+#include "checkpoint/gguf/gguf_architecture.hpp"
+#include "checkpoint/gguf/gguf_tokenizer.hpp"
 #include "export/checkpoint_graph.hpp"
 #include "ir/reader.hpp"
 
@@ -13,8 +18,24 @@ ModelFiles find_model(const fs::path& path) {
   if (path.extension() == ".xml") return {ModelFormat::openvino_ir, path.has_parent_path() ? path.parent_path() : ".", path};
   for (const char* name : {"openvino_model.xml", "openvino_language_model.xml"})
     if (fs::exists(path / name)) return {ModelFormat::openvino_ir, path, path / name};
+  if (auto gguf = find_gguf(path)) return {ModelFormat::gguf, *gguf, {}};
   if (fs::exists(path / "config.json")) return {ModelFormat::checkpoint, path, {}};
-  fail(ErrorKind::not_found, "{}: no model here: neither openvino_model.xml nor a Hugging Face config.json", path.string());
+  fail(ErrorKind::not_found, "{}: no model here: neither openvino_model.xml nor a Hugging Face config.json nor a GGUF file", path.string());
+}
+
+bool has_tokenizer(const ModelFiles& files) {
+  auto has_files = [](const fs::path& directory) {
+    return fs::exists(directory / "tokenizer.json") || fs::exists(directory / "tokenizer.model");
+  };
+  if (files.format != ModelFormat::gguf) return has_files(files.directory);
+  auto directory = gguf_directory(files.directory);
+  return (directory && has_files(*directory)) || has_gguf_tokenizer(open_gguf_file(files.directory).metadata);
+}
+
+nlohmann::json read_model_config(const ModelFiles& files) {
+  if (files.format == ModelFormat::gguf) return gguf_config(GgufModel(files.directory));
+  auto path = files.directory / "config.json";
+  return fs::exists(path) ? read_json_object(path) : nlohmann::json::object();
 }
 
 Graph load_graph(const ModelFiles& files) {

@@ -66,7 +66,9 @@ double JsonView::number() const {
 }
 
 uint64_t JsonView::integer(uint64_t limit) const {
-  if (!value_->is_number_unsigned() || value_->get<uint64_t>() > limit) reject(fmt::format("must be an integer from 0 to {}", limit));
+  const bool is_negative = value_->is_number_integer() && !value_->is_number_unsigned() && value_->get<int64_t>() < 0;
+  if (!value_->is_number_integer() || is_negative || value_->get<uint64_t>() > limit)
+    reject(fmt::format("must be an integer from 0 to {}", limit));
   return value_->get<uint64_t>();
 }
 

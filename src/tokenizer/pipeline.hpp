@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,8 @@ struct Pipeline {
 
 /// Reads a tokenizer.json. `config` contributes added tokens.
 Pipeline read_tokenizer_json(const std::filesystem::path& path, const TokenizerConfig& config);
+/// The same of a document; `place` names it in messages.
+Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& place, const TokenizerConfig& config);
 
 /// Reads a sentencepiece model. `config` says what transformers' tokenizer classes would add to it.
 Pipeline read_sentencepiece(const std::filesystem::path& path, const TokenizerConfig& config);

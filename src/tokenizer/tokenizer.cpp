@@ -1,6 +1,5 @@
 #include "nibble/tokenizer.hpp"
 
-#include "base/fail.hpp"
 #include "tokenizer/tokenizer_impl.hpp"
 #include "tokenizer/utf8.hpp"
 
@@ -8,25 +7,6 @@ namespace nibble {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool names_directory(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
-/// The tokenizer's file in `directory`, in order of preference.
-fs::path find_file(const fs::path& directory) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model"}) {
-    std::error_code ignored;
-    if (fs::is_regular_file(directory / name, ignored)) return directory / name;
-  }
-  fail(ErrorKind::not_found, "{}: neither tokenizer.json nor tokenizer.model is there", directory.string());
-}
-
-tokenizer::Pipeline read_pipeline(const fs::path& file, const tokenizer::TokenizerConfig& config) {
-  if (file.extension() == ".json") return tokenizer::read_tokenizer_json(file, config);
-  return tokenizer::read_sentencepiece(file, config);
-}
 
 size_t count_tokens(const tokenizer::Pipeline& pipeline) {
   size_t count = pipeline.model->vocabulary().size();
@@ -38,14 +18,10 @@ size_t count_tokens(const tokenizer::Pipeline& pipeline) {
 
 }  // namespace
 
-Tokenizer::Impl::Impl(const fs::path& path)
-    : Impl(names_directory(path) ? path : path.parent_path(), names_directory(path) ? find_file(path) : path) {}
+Tokenizer::Impl::Impl(const fs::path& path) : Impl(tokenizer::read_tokenizer(path)) {}
 
-Tokenizer::Impl::Impl(const fs::path& directory, const fs::path& file)
-    : config(tokenizer::read_tokenizer_config(directory)),
-      pipeline(read_pipeline(file, config)),
-      finish(config),
-      vocab_size(count_tokens(pipeline)) {
+Tokenizer::Impl::Impl(tokenizer::TokenizerSource source)
+    : config(std::move(source.config)), pipeline(std::move(source.pipeline)), finish(config), vocab_size(count_tokens(pipeline)) {
   if (!config.bos_token) config.bos_token = pipeline.bos_token;
   if (!config.eos_token) config.eos_token = pipeline.eos_token;
   if (!config.unk_token) config.unk_token = pipeline.unk_token;

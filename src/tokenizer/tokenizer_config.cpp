@@ -69,6 +69,12 @@ void read_config(const JsonView& view, TokenizerConfig& config) {
 
 }  // namespace
 
+TokenizerConfig read_tokenizer_config(const nlohmann::json& document, const std::string& place) {
+  TokenizerConfig config;
+  read_config(JsonView(document, place), config);
+  return config;
+}
+
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory) {
   TokenizerConfig config;
   nlohmann::json document = nlohmann::json::object();

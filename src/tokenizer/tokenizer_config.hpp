@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,5 +25,7 @@ struct TokenizerConfig {
 
 /// Reads the files of `directory`; none need be there.
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& directory);
+/// The same of the document of a tokenizer_config.json; `place` names it in messages.
+TokenizerConfig read_tokenizer_config(const nlohmann::json& document, const std::string& place);
 
 }  // namespace nibble::tokenizer

@@ -6,7 +6,7 @@
 
 #include "nibble/tokenizer.hpp"
 #include "tokenizer/decode_finish.hpp"
-#include "tokenizer/pipeline.hpp"
+#include "tokenizer/tokenizer_source.hpp"
 
 namespace nibble {
 
@@ -24,7 +24,7 @@ class Tokenizer::Impl {
   size_t vocab_size = 0;
 
  private:
-  Impl(const std::filesystem::path& directory, const std::filesystem::path& file);
+  explicit Impl(tokenizer::TokenizerSource source);
 };
 
 }  // namespace nibble

@@ -8,8 +8,11 @@ constexpr size_t kFileLimit = 512 << 20;  // the largest published ones have som
 }  // namespace
 
 Pipeline read_tokenizer_json(const std::filesystem::path& path, const TokenizerConfig& config) {
-  const nlohmann::json document = parse_json_file(path, kFileLimit);
-  const JsonView view(document, path);
+  return read_tokenizer_json(parse_json_file(path, kFileLimit), path, config);
+}
+
+Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& place, const TokenizerConfig& config) {
+  const JsonView view(document, place);
   Pipeline pipeline;
   pipeline.model = make_model(view.at("model"));
   if (const auto part = view.find("normalizer")) pipeline.normalizer = make_normalizer(*part);

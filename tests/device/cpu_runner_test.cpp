@@ -4,6 +4,7 @@
 
 #include "cpu_session.hpp"
 #include "expect_error.hpp"
+#include "export/checkpoint_graph.hpp"
 
 // The runner of the CPU device: a sequence's logits depend on the sequence alone, bit for bit.
 
@@ -17,7 +18,11 @@ namespace {
 using Tokens = std::vector<int64_t>;
 using Row = std::vector<float>;
 
-Graph graph_of(std::string_view name) { return IrFixture(test::data_path("ir/" + std::string(name))).graph(); }
+/// Of an IR, or of a checkpoint in models/.
+Graph graph_of(const std::string& name) {
+  if (name.starts_with("models/")) return build_checkpoint_graph(test::data_path(name), FloatFormat::stored);
+  return IrFixture(test::data_path("ir/" + name)).graph();
+}
 
 Tokens random_tokens(size_t count, unsigned seed) {
   std::mt19937 random(seed);
@@ -35,7 +40,7 @@ std::vector<Row> rows_of(const Tensor& logits) {
 /// Logits of the last token of each span.
 std::vector<Row> run(ModelRunner& runner, const std::vector<TokenSpan>& batch) { return rows_of(runner.forward(batch)); }
 
-/// Models whose plans differ in what may depend on other rows: int4 groups, experts, ALiBi, a window, float weights.
+/// Models whose plans differ in what may depend on other rows: int4 groups, experts, ALiBi, a window, float weights, convolutions.
 class CpuRunner : public testing::TestWithParam<const char*> {
  protected:
   std::shared_ptr<const CompiledModel> model_ = test::compile_on_cpu(graph_of(GetParam()), context());
@@ -58,20 +63,23 @@ class CpuRunner : public testing::TestWithParam<const char*> {
 
 std::string model_name(const testing::TestParamInfo<const char*>& info) {
   std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-' || c == '/'; }, '_');
   return name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, CpuRunner,
                          testing::Values("llama-gqa-int4-sym-g32", "mixtral-int8", "qwen3_moe-int4-sym-channel", "bloom-int8",
-                                         "mistral-sliding-int4-sym-g32", "phi3-longrope-long-fp32", "gpt2-int8", "llama-gqa-nvfp4"),
+                                         "mistral-sliding-int4-sym-g32", "phi3-longrope-long-fp32", "gpt2-int8", "llama-gqa-nvfp4",
+                                         "models/gpt_oss", "models/phimoe", "models/deepseek_v3", "models/lfm2"),
                          model_name);
 
 /// Prompts that go through the plan in several passes.
 class CpuLongPrompt : public CpuRunner {};
 
 INSTANTIATE_TEST_SUITE_P(Models, CpuLongPrompt,
-                         testing::Values("llama-gqa-int4-sym-g32", "mixtral-int8", "bloom-int8", "mistral-sliding-int4-sym-g32"),
+                         testing::Values("llama-gqa-int4-sym-g32", "mixtral-int8", "bloom-int8", "mistral-sliding-int4-sym-g32",
+                                         "models/deepseek_v3", "models/lfm2"),
                          model_name);
 
 TEST_P(CpuRunner, PromptsTogetherGiveTheBitsOfPromptsAlone) {

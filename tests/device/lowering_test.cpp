@@ -42,15 +42,12 @@ std::vector<Edit> row_operations() {
     Value swapped = e.add("Transpose", {halves, e.ints({0, 1, 3, 2})});
     return e.add("Multiply", {e.add("Reshape", {swapped, e.ints({0, 0, 256})}, {{"special_zero", "true"}}), e.random({256})});
   });
-  edits.logits(
-      "BroadcastsWithinAToken",
-      [](Editor& e, Value x) {
-        Value parts = e.add("Reshape", {x, e.ints({0, 0, 16, 16})}, {{"special_zero", "true"}});
-        Value sums = e.add("ReduceSum", {parts, e.ints({3})}, {{"keep_dims", "true"}});
-        return e.add("Reshape", {e.add("Divide", {parts, e.add("Add", {e.add("Abs", {sums}), e.number(1)})}), e.ints({0, 0, 256})},
-                     {{"special_zero", "true"}});
-      },
-      Planned::unfused);
+  edits.logits("BroadcastsWithinAToken", [](Editor& e, Value x) {
+    Value parts = e.add("Reshape", {x, e.ints({0, 0, 16, 16})}, {{"special_zero", "true"}});
+    Value sums = e.add("ReduceSum", {parts, e.ints({3})}, {{"keep_dims", "true"}});
+    return e.add("Reshape", {e.add("Divide", {parts, e.add("Add", {e.add("Abs", {sums}), e.number(1)})}), e.ints({0, 0, 256})},
+                 {{"special_zero", "true"}});
+  });
   edits.logits("SoftCap", [](Editor& e, Value x) {
     return e.add("Multiply", {e.add("Tanh", {e.add("Divide", {x, e.number(5)})}), e.number(5)});
   });

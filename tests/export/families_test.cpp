@@ -141,11 +141,35 @@ TEST(Families, AnyNumberOfFullLayersIsRead) {
             (std::vector<int64_t>{0, 0}));
 }
 
-TEST(Families, QuantizedCheckpointsAreRefused) {
+TEST(Families, Lfm2ConvolvesInTheLayersThatAreNamed) {
+  auto kinds = [](const json& more) {
+    std::string text;
+    for (const LayerConfig& layer : configure(tiny("lfm2", more)).layer) text += layer.has_convolution ? 'c' : 'a';
+    return text;
+  };
+  EXPECT_EQ(kinds({{"layer_types", {"conv", "full_attention"}}}), "ca");
+  EXPECT_EQ(kinds({{"full_attn_idxs", {0}}}), "ac");
+  EXPECT_EQ(kinds(json::object()), "aa");
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "layer_types", "mamba"}, [&] { kinds({{"layer_types", {"conv", "mamba"}}}); }));
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "layer_types", "1", "2"}, [&] { kinds({{"layer_types", {"conv"}}}); }));
+}
+
+TEST(Families, Lfm2RoundsItsWidth) {
+  auto width = [](const json& more) { return configure(tiny("lfm2", more)).mlp.intermediate; };
+  EXPECT_EQ(width({{"block_auto_adjust_ff_dim", false}}), 96);
+  EXPECT_EQ(width(json::object()), 256);
+  EXPECT_EQ(width({{"intermediate_size", 12288}, {"block_ffn_dim_multiplier", 1.5}, {"block_multiple_of", 100}}), 12300);
+}
+
+TEST(Families, LongKernelsAreRejected) {
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "2000000"}, [] { configure(tiny("lfm2", {{"conv_L_cache", 2000000}})); }));
+}
+
+TEST(Families, UnknownQuantizationIsRefused) {
   test::ScratchDirectory directory;
-  json config = tiny("llama", {{"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}}});
+  json config = tiny("llama", {{"quantization_config", {{"quant_method", "hqq"}, {"bits", 4}}}});
   test::write_text(directory / "config.json", config.dump());
-  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "gptq", "quantized"},
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"config.json", "hqq", "quantized"},
                     [&] { build_checkpoint_graph(directory.path(), FloatFormat::stored); }));
 }
 

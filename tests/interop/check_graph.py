@@ -22,12 +22,12 @@ LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 PAGED_INPUTS = {"input_ids", "position_ids", "max_context_len", "past_lens", "subsequence_begins", "block_indices_begins", "block_indices"}
 
 
-def check_interface(report, model, layers):
+def check_interface(report, model, attentions, convolutions):
     inputs = {port.get_any_name(): (port.get_element_type().get_type_name(), str(port.get_partial_shape())) for port in model.inputs}
     report.equal("inputs", inputs, INPUTS)
     report.equal("outputs", [(port.get_any_name(), port.get_element_type().get_type_name()) for port in model.outputs], [("logits", "f32")])
     variables = [variable.get_info().variable_id for variable in model.get_variables()]
-    report.equal("states", len(set(variables)), 2 * layers)
+    report.equal("states", len(set(variables)), 2 * attentions + convolutions)
 
 
 def layer_type(node):
@@ -91,29 +91,30 @@ def check_fusions(report, model, attentions):
         report.equal(what, kinds[kind], count)
 
 
-def check_paged(report, model, layers):
+def check_paged(report, model, attentions):
     paged_attention_transformation(model, False, False)
     kinds = Counter(node.get_type_name() for node in model.get_ops())
-    report.equal("paged attention nodes", kinds["PagedAttentionExtension"], layers)
+    report.equal("paged attention nodes", kinds["PagedAttentionExtension"], attentions)
     report.equal("attention, state reads and writes left", [kinds[kind] for kind in ("ScaledDotProductAttention", "ReadValue", "Assign")], [0, 0, 0])
-    names = {port.get_any_name() for port in model.inputs}
-    caches = {f"{kind}_cache.{layer}" for kind in ("key", "value") for layer in range(layers)}
+    names = {port.get_any_name() for port in model.inputs if not port.get_any_name().startswith(("la.", "conv_state_table."))}
+    caches = {f"{kind}_cache.{layer}" for kind in ("key", "value") for layer in range(attentions)}
     report.equal("inputs missing or too many after it", sorted(names ^ (PAGED_INPUTS | caches)), [])
 
 
 def main():
     args = arguments(__doc__)
     config = json.loads((args.checkpoint / "config.json").read_text())
-    layers = next(config[key] for key in LAYER_COUNTS if key in config)
+    convolutions = config.get("layer_types", []).count("conv")
+    attentions = next(config[key] for key in LAYER_COUNTS if key in config) - convolutions
     # OpenVINO's attention has no cap on scores: such models are exported with theirs written out, and have no paged form.
     capped = config.get("attn_logit_softcapping") is not None
     report = Report(f"graph of {args.checkpoint.name} {args.options}")
     with Exported(args) as folder:
         model = ov.Core().read_model(xml_of(folder))
-        check_interface(report, model, layers)
-        check_fusions(report, model, 0 if capped else layers)
+        check_interface(report, model, attentions, convolutions)
+        check_fusions(report, model, 0 if capped else attentions)
         if not capped:
-            check_paged(report, model, layers)
+            check_paged(report, model, attentions)
         del model
     report.finish()
 

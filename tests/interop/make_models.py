@@ -34,7 +34,9 @@ DTYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "m
 NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "mixed": "bfloat16"}
 SMALLEST_MARGIN = 0.03
 LOGIT_SPREAD = 3.0
-GAINS = {"q_proj": 1.5, "k_proj": 1.5, "v_proj": 1.0, "o_proj": 1.7, "gate_proj": 1.0, "up_proj": 1.0, "down_proj": 1.7, "lm_head": 3.0}
+GAINS = {"q_proj": 1.5, "q_b_proj": 1.5, "k_proj": 1.5, "o_proj": 1.7, "down_proj": 1.7, "w2": 1.7, "output_linear": 1.7, "lm_head": 3.0}
+INPUTS_FIRST = ("experts.gate_up_proj", "experts.down_proj")  # stored as [experts, in, out]
+WITHOUT_SDPA = {"gpt_oss"}
 
 
 def published_config(variant):
@@ -61,14 +63,17 @@ def random_parameter(name, shape, generator, tied):
     noise = torch.randn(shape, generator=generator)
     if "norm" in name:
         return 1 + 0.12 * noise
-    if name.endswith("bias"):
+    if name.endswith(("bias", "sinks")):
         return 0.2 * noise
     if "embed_tokens" in name:
         return noise * (0.2 if tied else 0.5)
-    return noise * GAINS[name.split(".")[-2]] / math.sqrt(shape[-1])
+    gain = GAINS.get(name.removesuffix(".weight").split(".")[-1], 1.0)
+    return noise * gain / math.sqrt(shape[-2 if name.endswith(INPUTS_FIRST) else -1])
 
 
 def stored_type(name, variant):
+    if "correction_bias" in name:
+        return torch.float32
     return torch.float32 if variant.dtype == "mixed" and "norm" in name else DTYPES[variant.dtype]
 
 
@@ -76,7 +81,8 @@ def random_weights(model, variant, seed):
     """Weights by name, in the types they are stored in, scaled so that logits have a standard deviation near 3."""
     generator = torch.Generator().manual_seed(seed)
     tied = model.config.tie_word_embeddings
-    weights = {name: random_parameter(name, p.shape, generator, tied) for name, p in model.named_parameters()}
+    stored = {**dict(model.named_parameters()), **{name: b for name, b in model.named_buffers() if name in model.state_dict()}}
+    weights = {name: random_parameter(name, p.shape, generator, tied) for name, p in stored.items()}
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
     spread = model(prompt_ids(model.config, seed)).logits.std().item()
@@ -252,7 +258,8 @@ def description(variant, seed, measured):
 def attempt(variant, folder, seed):
     model = AutoModelForCausalLM.from_config(reference_config(variant), dtype=torch.float32, attn_implementation="eager").eval()
     save_checkpoint(variant, random_weights(model, variant, seed), folder)
-    return expect(variant, load(variant, folder), load(variant, folder, "sdpa"), seed)
+    other = "eager" if variant.family in WITHOUT_SDPA else "sdpa"
+    return expect(variant, load(variant, folder), load(variant, folder, other), seed)
 
 
 def make(variant, folder, seed):

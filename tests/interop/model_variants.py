@@ -24,6 +24,30 @@ FAMILIES = {
               "max_window_layers": 28},
     "qwen3": {"architectures": ["Qwen3ForCausalLM"], "rope_theta": 1000000.0, "attention_bias": False, "head_dim": 32,
               "rope_scaling": None, "sliding_window": None, "use_sliding_window": False, "max_window_layers": 28},
+    "mixtral": {"architectures": ["MixtralForCausalLM"], "head_dim": None, "sliding_window": None, "num_local_experts": 4,
+                "num_experts_per_tok": 2, "intermediate_size": 40},
+    "qwen2_moe": {"architectures": ["Qwen2MoeForCausalLM"], "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32,
+                  "shared_expert_intermediate_size": 48, "norm_topk_prob": False, "decoder_sparse_step": 1, "mlp_only_layers": []},
+    "qwen3_moe": {"architectures": ["Qwen3MoeForCausalLM"], "num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 24,
+                  "norm_topk_prob": True, "decoder_sparse_step": 1, "mlp_only_layers": [], "head_dim": 16},
+    "olmoe": {"architectures": ["OlmoeForCausalLM"], "num_experts": 8, "num_experts_per_tok": 3, "intermediate_size": 24,
+              "norm_topk_prob": False, "clip_qkv": None, "num_key_value_heads": 4},
+    "phimoe": {"architectures": ["PhimoeForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 40,
+               "router_jitter_noise": 0.01, "attention_bias": True, "lm_head_bias": True, "sliding_window": None, "rope_scaling": None},
+    "granitemoe": {"architectures": ["GraniteMoeForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 48,
+                   "embedding_multiplier": 12.0, "attention_multiplier": 0.08, "residual_multiplier": 0.22, "logits_scaling": 6.0},
+    "gpt_oss": {"architectures": ["GptOssForCausalLM"], "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 48,
+                "head_dim": 16, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"],
+                "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "beta_fast": 32.0, "beta_slow": 1.0, "truncate": False,
+                                 "original_max_position_embeddings": 16}},
+    "deepseek_v2": {"architectures": ["DeepseekV2ForCausalLM"], "num_key_value_heads": 4, "first_k_dense_replace": 1, "kv_lora_rank": 32,
+                    "q_lora_rank": None, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 12, "moe_intermediate_size": 24,
+                    "n_routed_experts": 6, "n_shared_experts": 2, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
+                    "topk_method": "greedy", "routed_scaling_factor": 1.0, "norm_topk_prob": False},
+    "deepseek_v3": {"architectures": ["DeepseekV3ForCausalLM"], "num_key_value_heads": 4, "first_k_dense_replace": 1, "kv_lora_rank": 32,
+                    "q_lora_rank": 40, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8, "v_head_dim": 12, "moe_intermediate_size": 24,
+                    "n_routed_experts": 8, "n_shared_experts": 1, "num_experts_per_tok": 3, "n_group": 4, "topk_group": 2,
+                    "routed_scaling_factor": 2.5, "norm_topk_prob": True},
 }
 
 
@@ -159,4 +183,51 @@ STORES = [
     llama("mixed-types", "bfloat16 with norms in float32, llama3 rope", {"rope_scaling": LLAMA3}, dtype="mixed", layout="sharded"),
 ]
 
-VARIANTS = ROPE + SHAPES + WINDOWS + STORES
+
+
+def experts(family, name, exercises, config, **more):
+    return Variant(f"{family}-{name}", family, exercises, config, **more)
+
+
+EXPERTS = [
+    experts("mixtral", "one-of-three", "one expert for every token, of three; exact gelu, a sliding window, tied",
+            {"num_local_experts": 3, "num_experts_per_tok": 1, "hidden_act": "gelu", "sliding_window": 6, "tie_word_embeddings": True}),
+    experts("mixtral", "all", "every token goes to every expert, heads of 24, hidden 96",
+            {"num_local_experts": 5, "num_experts_per_tok": 5, "hidden_size": 96, "head_dim": 24}, dtype="f16"),
+    experts("mixtral", "defaults", "eight experts, two for a token, rope_theta 1e6: all left to the class",
+            {"num_local_experts": 8, "num_key_value_heads": 2}, drop=("num_local_experts", "num_experts_per_tok", "rope_theta", "sliding_window")),
+    experts("qwen2_moe", "sparse-step", "experts in every second layer only, normalized weights, no biases, windows everywhere",
+            {"num_hidden_layers": 4, "decoder_sparse_step": 2, "norm_topk_prob": True, "qkv_bias": False, "use_sliding_window": True,
+             "sliding_window": 7, "max_window_layers": 2, "num_experts": 5, "num_experts_per_tok": 3}, dtype="f32"),
+    experts("qwen3_moe", "mlp-only", "one layer without experts, weights not normalized, biases in attention, a window",
+            {"num_hidden_layers": 3, "mlp_only_layers": [1], "norm_topk_prob": False, "attention_bias": True, "num_experts": 12,
+             "num_experts_per_tok": 4, "head_dim": 32, "use_sliding_window": True, "sliding_window": 9}),
+    experts("olmoe", "clipped", "q, k and v clamped behind the norms, normalized weights, biases, two key/value heads",
+            {"clip_qkv": 0.7, "norm_topk_prob": True, "attention_bias": True, "num_experts": 16, "num_experts_per_tok": 5}, dtype="f16"),
+    experts("phimoe", "jitter", "a wide router jitter: several logits count; sixteen experts, no biases",
+            {"router_jitter_noise": 0.3, "attention_bias": False, "lm_head_bias": False, "num_local_experts": 16}),
+    experts("phimoe", "longrope", "longrope beyond the original length with a factor of its own for long sequences",
+            {"rope_scaling": {"type": "longrope", "short_factor": [1.0 + 0.05 * i for i in range(8)],
+                              "long_factor": [1.0 + 0.9 * i for i in range(8)], "short_mscale": 1.1, "long_mscale": 1.3,
+                              "original_max_position_embeddings": 16}, "router_jitter_noise": 0.1, "sliding_window": 12},
+            length_dependent=True),
+    experts("granitemoe", "seven", "three of seven experts, biases in attention, odd widths",
+            {"num_local_experts": 7, "num_experts_per_tok": 3, "attention_bias": True, "intermediate_size": 25}),
+    experts("gpt_oss", "six", "three of six experts, heads of 24, the first layer sees everything, plain rope",
+            {"num_local_experts": 6, "num_experts_per_tok": 3, "head_dim": 24, "sliding_window": 5, "num_hidden_layers": 3,
+             "layer_types": ["full_attention", "sliding_attention", "sliding_attention"], "rope_scaling": {"rope_type": "default"},
+             "intermediate_size": 25, "hidden_size": 96}, dtype="f32"),
+    experts("deepseek_v2", "groups", "queries through q_lora, two of three groups by their best expert, scaled weights, biases, no dense layer",
+            {"q_lora_rank": 24, "topk_method": "group_limited_greedy", "n_group": 3, "topk_group": 2, "n_routed_experts": 9,
+             "num_experts_per_tok": 4, "n_shared_experts": 1, "routed_scaling_factor": 1.5, "first_k_dense_replace": 0,
+             "attention_bias": True, "v_head_dim": 32, "qk_rope_head_dim": 4, "qk_nope_head_dim": 10}),
+    experts("deepseek_v3", "one-group", "no groups, no q_lora, weights not normalized, halves rotated, yarn whose two mscales differ",
+            {"q_lora_rank": None, "n_group": 1, "topk_group": 1, "n_shared_experts": 2, "norm_topk_prob": False, "rope_interleave": False,
+             "routed_scaling_factor": 1.7, "first_k_dense_replace": 2, "num_hidden_layers": 3, "attention_bias": True,
+             "rope_scaling": yarn(mscale=0.707, mscale_all_dim=1.2, beta_fast=16.0, beta_slow=2.0), "v_head_dim": 40}, dtype="f16"),
+    experts("deepseek_v3", "groups", "three of five groups of four experts, yarn without mscales",
+            {"n_group": 5, "topk_group": 3, "n_routed_experts": 20, "num_experts_per_tok": 6, "first_k_dense_replace": 0,
+             "rope_scaling": yarn()}, dtype="f32"),
+]
+
+VARIANTS = ROPE + SHAPES + WINDOWS + STORES + EXPERTS

@@ -143,9 +143,11 @@ std::string Tally::summary() const {
 
 std::filesystem::path reference_directory() { return std::filesystem::path(NIBBLE_SOURCE_DIR) / "tests/data/tokenizer"; }
 
-Tally check_style(const std::filesystem::path& directory) {
+Tally check_style(const std::filesystem::path& directory) { return check_tokenizer(directory, directory); }
+
+Tally check_tokenizer(const std::filesystem::path& path, const std::filesystem::path& directory) {
   Tally tally;
-  const Tokenizer tokenizer(directory);
+  const Tokenizer tokenizer(path);
   for (const json& line : read_lines(directory / "cases.jsonl")) {
     check_encode(tokenizer, line, tally);
     check_decode(tokenizer, line, tally);

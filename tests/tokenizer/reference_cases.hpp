@@ -26,6 +26,8 @@ std::filesystem::path reference_directory();
 /// The tokenizer in `directory` against its cases.jsonl and decode.jsonl: ids with and without special tokens, offsets, decoded
 /// text, streamed text.
 Tally check_style(const std::filesystem::path& directory);
+/// The same of the tokenizer at `path`.
+Tally check_tokenizer(const std::filesystem::path& path, const std::filesystem::path& directory_of_cases);
 
 /// <name>.json against <name>.cases.jsonl: one part of a tokenizer in isolation.
 Tally check_piece(const std::filesystem::path& tokenizer_file);

@@ -9,13 +9,13 @@
 
 #include "base/fail.hpp"
 #include "device/cpu/constant_values.hpp"
+#include "device/cpu/conv_step.hpp"
 #include "device/cpu/form.hpp"
 #include "device/cpu/mask_kind.hpp"
-#include "device/cpu/moe_match.hpp"
-#include "device/cpu/moe_step.hpp"
+#include "device/cpu/moe_lowering.hpp"
 #include "device/cpu/pack.hpp"
 #include "device/cpu/pattern_match.hpp"
-#include "device/cpu/steps.hpp"
+#include "device/cpu/selection_steps.hpp"
 #include "device/cpu/weight_match.hpp"
 #include "graph/op_set.hpp"
 #include "passes/decompress_in_f32.hpp"
@@ -64,14 +64,33 @@ class Lowering {
       if (node->output_count() != 1 || !model_.dependence->is_hidden(*node)) continue;
       Value value = node->output();
       if (auto moe = match_moe(value, constants_)) moes_[node.get()] = *moe;
+      if (auto conv = match_conv(value, constants_)) convs_.emplace(node.get(), *conv);
       if (auto norm = match_norm(value, constants_)) norms_[node.get()] = *norm;
       if (auto gated = match_gated(value, constants_)) gated_[node.get()] = *gated;
       if (auto linear = match_linear(value, constants_)) linears_[node.get()] = *linear;
+    }
+    for (const auto& [node, moe] : moes_) find_routers(moe);
+  }
+
+  /// The products that an expert's choice is computed from.
+  void find_routers(const MoeMatch& moe) {
+    std::vector<const Node*> pending{moe.chosen.node, moe.weights.node};
+    std::unordered_set<const Node*> seen;
+    while (!pending.empty()) {
+      const Node* node = pending.back();
+      pending.pop_back();
+      if (!seen.insert(node).second || !model_.dependence->is_hidden(*node) || node->is("ShapeOf")) continue;
+      if (linears_.count(node)) {
+        routers_.insert(node);
+        continue;
+      }
+      for (Value input : node->inputs()) pending.push_back(input.node);
     }
   }
 
   std::vector<Value> inputs_of(const Node& node) const {
     if (auto moe = moes_.find(&node); moe != moes_.end()) return {moe->second.x, moe->second.chosen, moe->second.weights};
+    if (auto conv = convs_.find(&node); conv != convs_.end()) return {conv->second.x};
     if (auto norm = norms_.find(&node); norm != norms_.end()) return {norm->second.x};
     if (auto gated = gated_.find(&node); gated != gated_.end()) return {gated->second.gate, gated->second.up};
     if (auto linear = linears_.find(&node); linear != linears_.end()) return {linear->second.x};
@@ -262,6 +281,7 @@ class Lowering {
 
   void lower_hidden(Node& node) {
     if (moes_.count(&node)) return lower_moe(node, moes_.at(&node));
+    if (convs_.count(&node)) return lower_conv(node, convs_.at(&node));
     if (norms_.count(&node)) return lower_norm(node, norms_.at(&node));
     if (gated_.count(&node)) return lower_gated(node, gated_.at(&node));
     if (linears_.count(&node)) return lower_linears(linears_.at(&node).x);
@@ -273,7 +293,11 @@ class Lowering {
     if (is_movement(node)) return lower_movement(node);
     if (node.is("ScaledDotProductAttention")) return lower_attention(node);
     if (node.is("Clamp")) return lower_clamp(node);
-    if (lower_activation(node) || lower_row_operation(node)) return;
+    if (lower_activation(node) || lower_row_operation(node) || lower_elements(node)) return;
+    if (node.is("Select")) return lower_select(node);
+    if (node.is("Abs")) return lower_abs(node);
+    if (node.is("Maximum") || node.is("Minimum") || node.is("Greater"))
+      return lower_binary(node, operand(node.input(0)), operand(node.input(1)));
     if (node.is("Multiply") || node.is("Add") || node.is("Subtract") || node.is("Divide")) return lower_arithmetic(node);
     lower_reference(node);
   }
@@ -397,6 +421,24 @@ class Lowering {
     return true;
   }
 
+  /// A convolution over the last tokens, which has a state of its own.
+  void lower_conv(Node& node, const ConvMatch& conv) {
+    if (axis(conv.x).from_back() != 0) fail(ErrorKind::unsupported, "tokens are not the last dimension of what is convolved");
+    const Shape& shape = conv.weight.shape().dims();
+    auto channels = static_cast<size_t>(shape[0]), kernel = static_cast<size_t>(shape[3]);
+    View in = view(conv.x);
+    if (in.width != channels) fail(ErrorKind::unsupported, "a convolution of {} channels over {}", channels, in.width);
+    std::vector<float> stored = constants_.floats(conv.weight), weight(stored.size());
+    for (size_t c = 0; c < channels; ++c)
+      for (size_t k = 0; k < kernel; ++k) weight[k * channels + c] = stored[c * kernel + k];
+    View out = new_slot(channels);
+    emit(node, std::make_unique<ConvStep>(plan_.conv_layers.size(), std::move(weight), in, out));
+    plan_.conv_layers.push_back({channels, kernel});
+    convolved_states_.insert(conv.state);
+    define(node.output(), identity_form(out, {1, shape[0], 1}));
+    plan_.rows_selected_before = plan_.steps.size();
+  }
+
   // Products.
 
   /// All products with constant weights that read `x` and can be one.
@@ -451,11 +493,6 @@ class Lowering {
     return weight;
   }
 
-  PackOptions options_for(const WeightMatrix& weight) const {
-    ElementType type = weight.codes.type();
-    return {plan_.precision.bf16 && (type == ElementType::f16 || type == ElementType::bf16 || type == ElementType::f32)};
-  }
-
   /// The first of the members and those that can be packed with it.
   std::vector<Part> take_stack(std::vector<Node*>& members) {
     std::vector<Part> stack;
@@ -463,7 +500,8 @@ class Lowering {
       std::vector<WeightMatrix> weights;
       for (const Part& part : stack) weights.push_back(part.weight);
       weights.push_back(weight_of(linears_.at(*member)));
-      if (stack.empty() || can_stack(weights)) {
+      bool may_share = stack.empty() || (routers_.count(*member) + routers_.count(stack[0].root) == 0 && can_stack(weights));
+      if (may_share) {
         stack.push_back({*member, weights.back()});
         member = members.erase(member);
       } else {
@@ -488,10 +526,12 @@ class Lowering {
       width += part.weight.rows;
       request.parts.push_back(part.weight);
     }
-    request.options = options_for(stack[0].weight);
+    bool is_router = routers_.count(stack[0].root) > 0;
+    if (!is_router) request.options = pack_options(plan_.precision, stack[0].weight);
     View out = new_slot(width);
     auto& step = emit(*stack[0].root, std::make_unique<LinearStep>(plan_.weight_requests.size(), in, out));
     if (has_bias) step.set_bias(std::move(bias));
+    if (is_router) step.set_exact();
     plan_.weight_requests.push_back(std::move(request));
     size_t offset = 0;
     for (const Part& part : stack) {
@@ -505,81 +545,119 @@ class Lowering {
 
   // Experts.
 
-  /// Matrix `expert` of a constant of one or of all experts.
-  WeightMatrix expert_weight(const std::vector<Value>& values, size_t expert, size_t experts) {
-    auto weight = match_weight(values.size() == 1 ? values[0] : values[expert], constants_);
-    if (!weight) fail(ErrorKind::unsupported, "experts' weights of fewer than two dimensions");
-    if (values.size() > 1) return *weight;
-    weight->rows /= experts;
-    weight->first_row = expert * weight->rows;
-    return *weight;
-  }
-
-  size_t request(std::vector<WeightMatrix> parts) {
-    PackOptions options = options_for(parts[0]);
-    plan_.weight_requests.push_back({std::move(parts), options});
-    return plan_.weight_requests.size() - 1;
-  }
-
   void lower_moe(Node& node, const MoeMatch& moe) {
     for (Value value : {moe.x, moe.chosen, moe.weights}) require_tokens_before_last(value);
     View x = view(moe.x), chosen = view(moe.chosen), weights = view(moe.weights);
-    size_t count = moe.gate.size() > 1 ? moe.gate.size() : static_cast<size_t>(moe.gate[0].shape()[0]);
-    std::vector<MoeStep::Expert> experts;
-    size_t width = 0;
-    for (size_t e = 0; e < count; ++e) {
-      std::vector<WeightMatrix> both{expert_weight(moe.gate, e, count), expert_weight(moe.up, e, count)};
-      WeightMatrix down = expert_weight(moe.down, e, count);
-      width = both[0].rows;
-      if (both[0].columns != x.width || both[1].rows != width || down.columns != width || down.rows != x.width)
-        fail(ErrorKind::corrupt, "experts whose matrices do not go together");
-      MoeStep::Expert expert;
-      expert.stacked = can_stack(both);
-      if (expert.stacked) {
-        expert.gate_up = request(both);
-      } else {
-        expert.gate = request({both[0]});
-        expert.up = request({both[1]});
-      }
-      expert.down = request({down});
-      experts.push_back(expert);
-    }
+    MoeExperts experts = request_experts(moe, x.width, constants_, plan_);
     View out = new_slot(x.width);
-    emit(node, std::make_unique<MoeStep>(moe.activation, std::move(experts), width, x, chosen, weights, out));
+    emit(node, std::make_unique<MoeStep>(std::move(experts), x, chosen, weights, out));
     const PartialShape& shape = node.output_info().shape;
     define(node.output(), identity_form(out, shape.rank_is_known() && shape.is_static() && element_count(shape.dims()) == out.width
                                                  ? shape.dims()
                                                  : Shape{1, static_cast<int64_t>(out.width)}));
   }
 
-  /// Softmax, TopK and sums over the last dimension.
+  /// The largest values, in their order or, where the graph leaves it open, in any.
+  bool is_plain_top_k(const Node& node) {
+    if (!node.attributes().equals("mode", "max", "max") || !constants_.is_constant(node.input(1))) return false;
+    bool is_single = constants_.integers(node.input(1)) == std::vector<int64_t>{1};
+    return is_single || node.attributes().equals("sort", "value", "value") || node.attributes().equals("sort", "none", "value");
+  }
+
+  /// Softmax, TopK, sums and maxima over the last dimension.
   bool lower_row_operation(Node& node) {
-    bool is_sum = node.is("ReduceSum"), is_top_k = node.is("TopK");
-    if (!node.is("Softmax") && !is_sum && !is_top_k) return false;
+    bool is_sum = node.is("ReduceSum"), is_max = node.is("ReduceMax"), is_top_k = node.is("TopK"), is_reduction = is_sum || is_max;
+    if (!node.is("Softmax") && !is_reduction && !is_top_k) return false;
     const Shape shape = form(node.input(0)).shape;
     auto rank = static_cast<int64_t>(shape.size());
     int64_t along = node.attributes().get_int("axis", 1);
-    if (is_sum) {
+    if (is_reduction) {
       std::vector<int64_t> dimensions = constants_.is_constant(node.input(1)) ? constants_.integers(node.input(1)) : std::vector<int64_t>{};
-      if (dimensions.size() != 1 || !node.attributes().get_bool("keep_dims", false)) return false;
+      if (dimensions.size() != 1) return false;
       along = dimensions[0];
     }
-    if (rank == 0 || (along != -1 && along != rank - 1)) return false;
+    if (rank == 0 || (along != -1 && along != rank - 1) || element_count(shape) == 0) return false;
     require_tokens_before_last(node.input(0));
-    if (is_top_k && (!node.attributes().equals("mode", "max", "max") || !node.attributes().equals("sort", "value", "value") ||
-                     !constants_.is_constant(node.input(1))))
-      return false;
+    if (is_top_k && !is_plain_top_k(node)) return false;
     View in = view(node.input(0));
     auto size = static_cast<size_t>(shape.back());
     Shape result = shape;
-    if (is_sum) result.back() = 1;
+    if (is_reduction) result.back() = 1;
     if (is_top_k) result.back() = std::min<int64_t>(constants_.integers(node.input(1)).at(0), shape.back());
     std::vector<View> outputs;
     for (size_t i = 0; i < node.output_count(); ++i) outputs.push_back(new_slot(element_count(result)));
-    auto kind = is_sum ? RowStep::Kind::sum : is_top_k ? RowStep::Kind::top_k : RowStep::Kind::softmax;
+    auto kind = is_sum ? RowStep::Kind::sum : is_max ? RowStep::Kind::max : is_top_k ? RowStep::Kind::top_k : RowStep::Kind::softmax;
     emit(node, std::make_unique<RowStep>(kind, in, size, outputs));
+    if (is_reduction && !node.attributes().get_bool("keep_dims", false)) result.pop_back();
     for (size_t i = 0; i < outputs.size(); ++i) define(node.output(i), identity_form(outputs[i], result));
     return true;
+  }
+
+  // What chooses elements.
+
+  /// GatherElements and ScatterElementsUpdate along the last dimension.
+  bool lower_elements(Node& node) {
+    bool is_gather = node.is("GatherElements");
+    if (!is_gather && !node.is("ScatterElementsUpdate")) return false;
+    Value data = node.input(0), indices = node.input(1);
+    if (!meaning(indices).form || (is_gather && !meaning(data).form)) return false;
+    Shape index_shape = form(indices).shape, shape = is_gather ? form(data).shape : node.output_info().shape.dims();
+    auto rank = static_cast<int64_t>(shape.size());
+    if (!is_gather && (!node.attributes().equals("reduction", "none", "none") || !constants_.is_constant(node.input(3)))) return false;
+    std::vector<int64_t> axes = is_gather ? std::vector<int64_t>{node.attributes().get_int("axis", 0)} : constants_.integers(node.input(3));
+    if (axes.size() != 1 || rank == 0 || (axes[0] != -1 && axes[0] != rank - 1)) return false;
+    if (index_shape.size() != shape.size() || !std::equal(shape.begin(), shape.end() - 1, index_shape.begin())) return false;
+    if (element_count(shape) == 0 || element_count(index_shape) == 0) return false;
+    require_tokens_before_last(indices);
+    auto size = static_cast<size_t>(shape.back());
+    View from = view(indices);
+    if (is_gather) {
+      require_tokens_before_last(data);
+      View in = view(data), out = new_slot(element_count(index_shape));
+      emit(node, std::make_unique<GatherElementsStep>(in, size, from, out));
+      define(node.output(), identity_form(out, index_shape));
+      return true;
+    }
+    ScatterElementsStep::Source x = scatter_source(data), updates = scatter_source(node.input(2));
+    View out = new_slot(element_count(shape));
+    if ((!x.is_number && x.view.width != out.width) || (!updates.is_number && updates.view.width != from.width))
+      fail(ErrorKind::unsupported, "updates that are not one for each index");
+    emit(node, std::make_unique<ScatterElementsStep>(x, size, from, updates, out));
+    define(node.output(), identity_form(out, shape));
+    return true;
+  }
+
+  /// A number, repeated to whatever shape, or activations.
+  ScatterElementsStep::Source scatter_source(Value value) {
+    Value number = value;
+    while (number.node->is("Broadcast")) number = number.node->input(0);
+    ScatterElementsStep::Source source;
+    source.is_number = constants_.is_uniform(number, source.number);
+    if (source.is_number) return source;
+    require_tokens_before_last(value);
+    source.view = view(value);
+    return source;
+  }
+
+  void lower_select(Node& node) {
+    Shape shape;
+    std::vector<BinaryStep::Operand> operands;
+    std::vector<Meaning> meanings;
+    for (Value value : node.inputs()) {
+      meanings.push_back(operand(value));
+      shape = broadcast_shape(shape, shape_of(meanings.back()));
+    }
+    for (const Meaning& m : meanings) operands.push_back(broadcast_operand(node, m, shape));
+    View out = new_slot(element_count(shape));
+    emit(node, std::make_unique<SelectStep>(operands[0], operands[1], operands[2], out));
+    define(node.output(), identity_form(out, shape));
+  }
+
+  /// The larger one of x and -x.
+  void lower_abs(Node& node) {
+    Meaning x = operand(node.input(0)), minus = x;
+    minus.form = negated(*x.form);
+    lower_binary(node, x, minus);
   }
 
   // Sums and products of activations.
@@ -658,24 +736,29 @@ class Lowering {
     return plan_.steps.size();
   }
 
+  static const Shape& shape_of(const Meaning& m) { return m.form ? m.form->shape : m.known.shape(); }
+
+  BinaryStep::Operand broadcast_operand(const Node& node, const Meaning& m, const Shape& shape) {
+    BinaryStep::Operand made;
+    if (m.form)
+      made.view = view(node, *m.form);
+    else
+      made.constant = to_floats(m.known);
+    if (element_count(shape_of(m)) != element_count(shape)) made.index = broadcast_indices(shape_of(m), shape);
+    return made;
+  }
+
   void lower_binary(Node& node, const Meaning& a, const Meaning& b) {
-    Shape shape = broadcast_shape(a.form ? a.form->shape : a.known.shape(), b.form ? b.form->shape : b.known.shape());
-    auto operand = [&](const Meaning& m) {
-      BinaryStep::Operand made;
-      const Shape& own = m.form ? m.form->shape : m.known.shape();
-      if (m.form)
-        made.view = view(node, *m.form);
-      else
-        made.constant = to_floats(m.known);
-      if (element_count(own) != element_count(shape)) made.index = broadcast_indices(own, shape);
-      return made;
-    };
-    BinaryStep::Operand left = operand(a), right = operand(b);
+    Shape shape = broadcast_shape(shape_of(a), shape_of(b));
+    BinaryStep::Operand left = broadcast_operand(node, a, shape), right = broadcast_operand(node, b, shape);
     View out = new_slot(element_count(shape));
     auto kind = node.is("Add")        ? BinaryStep::Kind::add
                 : node.is("Subtract") ? BinaryStep::Kind::subtract
                 : node.is("Multiply") ? BinaryStep::Kind::multiply
-                                      : BinaryStep::Kind::divide;
+                : node.is("Divide")   ? BinaryStep::Kind::divide
+                : node.is("Minimum")  ? BinaryStep::Kind::minimum
+                : node.is("Greater")  ? BinaryStep::Kind::greater
+                                      : BinaryStep::Kind::maximum;
     emit(node, std::make_unique<BinaryStep>(kind, std::move(left), std::move(right), out));
     define(node.output(), identity_form(out, shape));
   }
@@ -786,7 +869,8 @@ class Lowering {
     plan_.vocabulary = plan_.logits.width;
     if (plan_.kv_layers.empty()) fail(ErrorKind::unsupported, "no attention over a cache");
     for (const Node* state : model_.graph.of_type("ReadValue"))
-      if (!demanded_.count(state)) fail(ErrorKind::unsupported, "{}: a state that nothing reads", describe(*state));
+      if (!demanded_.count(state) && !convolved_states_.count(state))
+        fail(ErrorKind::unsupported, "{}: a state that nothing reads", describe(*state));
     if (states_.size() != 2 * plan_.kv_layers.size()) fail(ErrorKind::unsupported, "states that are not keys and values");
     plan_.place_slots();
   }
@@ -804,9 +888,12 @@ class Lowering {
   std::unordered_set<const Node*> demanded_;
   std::unordered_map<const Node*, std::vector<Meaning>> meanings_;
   std::unordered_map<const Node*, MoeMatch> moes_;
+  std::unordered_map<const Node*, ConvMatch> convs_;
+  std::unordered_set<const Node*> convolved_states_;
   std::unordered_map<const Node*, NormMatch> norms_;
   std::unordered_map<const Node*, GatedMatch> gated_;
   std::unordered_map<const Node*, LinearMatch> linears_;
+  std::unordered_set<const Node*> routers_;
   std::vector<CachedState> states_;
   std::map<std::pair<Node*, size_t>, MaskKind> masks_;
   std::unordered_map<size_t, Producer> producers_;  // by slot, of single products

@@ -1,7 +1,6 @@
 #include "device/cpu/moe_match.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace nibble::cpu {
 
@@ -18,27 +17,6 @@ Value behind_movement(Value value) {
   return value;
 }
 
-/// down(activation(gate(x)) * up(x)): the three products' weights and x.
-struct ExpertMatch {
-  Value x, gate, up, down;
-  Activation activation;
-};
-
-bool is_product_with_constant(const Node& node, ConstantValues& constants) {
-  return node.is("MatMul") && constants.is_constant(node.input(1)) && node.attributes().get_bool("transpose_b", false) &&
-         !node.attributes().get_bool("transpose_a", false);
-}
-
-std::optional<ExpertMatch> match_expert(Value value, ConstantValues& constants) {
-  const Node& down = *value.node;
-  if (!is_product_with_constant(down, constants)) return std::nullopt;
-  auto gated = match_gated(down.input(0), constants);
-  if (!gated || !is_product_with_constant(*gated->gate.node, constants) || !is_product_with_constant(*gated->up.node, constants))
-    return std::nullopt;
-  if (!(gated->gate.node->input(0) == gated->up.node->input(0))) return std::nullopt;
-  return ExpertMatch{gated->gate.node->input(0), gated->gate.node->input(1), gated->up.node->input(1), down.input(1), gated->activation};
-}
-
 /// The inputs of a Multiply such that the first leads to a product behind movements.
 std::optional<std::pair<ExpertMatch, Value>> match_weighted_expert(const Node& multiply, ConstantValues& constants) {
   if (!multiply.is("Multiply")) return std::nullopt;
@@ -53,22 +31,39 @@ bool is_zero(Value value, ConstantValues& constants) {
   return constants.is_uniform(behind_movement(value), number) && number == 0;
 }
 
+/// Matrices [experts, rows, columns] of as many experts each.
+bool is_stack(const ExpertMatch& expert) {
+  for (const ExpertProduct* product : {&expert.gate, &expert.up, &expert.down}) {
+    if (!product->weight) continue;
+    const PartialShape& shape = product->weight.shape();
+    if (!shape.is_static() || shape.rank() != 3 || shape[0] != expert.gate.weight.shape()[0]) return false;
+  }
+  return true;
+}
+
+/// Whether experts differ in their matrices only.
+bool is_alike(const ExpertMatch& a, const ExpertMatch& b) {
+  auto same_bias = [](const ExpertProduct& x, const ExpertProduct& y) { return static_cast<bool>(x.bias) == static_cast<bool>(y.bias); };
+  bool same_gate = a.clamped.has_value() == b.clamped.has_value() &&
+                   (!a.clamped || (a.clamped->limit == b.clamped->limit && a.clamped->slope == b.clamped->slope));
+  return a.activation == b.activation && a.is_interleaved == b.is_interleaved && same_gate && same_bias(a.gate, b.gate) &&
+         same_bias(a.up, b.up) && same_bias(a.down, b.down);
+}
+
 std::optional<MoeMatch> match_stacked(const Node& sum, ConstantValues& constants) {
   if (!sum.is("ReduceSum") || sum.attributes().get_bool("keep_dims", false) || !constants.is_constant(sum.input(1))) return std::nullopt;
   if (constants.integers(sum.input(1)) != std::vector<int64_t>{0}) return std::nullopt;
   auto found = match_weighted_expert(*sum.input(0).node, constants);
-  if (!found || found->first.gate.shape().rank() != 3) return std::nullopt;
+  if (!found || !is_stack(found->first)) return std::nullopt;
   const Node& scatter = *behind_movement(found->second).node;
   if (!scatter.is("ScatterElementsUpdate") || !scatter.attributes().equals("reduction", "none", "none")) return std::nullopt;
   if (!is_zero(scatter.input(0), constants)) return std::nullopt;
   MoeMatch match;
-  match.x = behind_movement(found->first.x);
+  match.x = behind_movement(found->first.gate.x);
   match.chosen = scatter.input(1);
   match.weights = scatter.input(2);
-  match.activation = found->first.activation;
-  match.gate = {found->first.gate};
-  match.up = {found->first.up};
-  match.down = {found->first.down};
+  match.count = static_cast<size_t>(found->first.gate.weight.shape()[0]);
+  match.experts = {found->first};
   return match;
 }
 
@@ -124,21 +119,19 @@ std::optional<MoeMatch> match_chain(const Node& last, ConstantValues& constants)
   }
   if (links.empty() || !is_zero(data, constants)) return std::nullopt;
   std::sort(links.begin(), links.end(), [](const LinkMatch& a, const LinkMatch& b) { return a.number < b.number; });
-  auto x = gathered_from(links[0].expert.x);
+  auto x = gathered_from(links[0].expert.gate.x);
   if (!x) return std::nullopt;
   match.x = *x;
   match.chosen = links[0].chosen;
   match.weights = links[0].weights;
-  match.activation = links[0].expert.activation;
+  match.count = links.size();
   for (size_t i = 0; i < links.size(); ++i) {
     const LinkMatch& link = links[i];
-    auto from = gathered_from(link.expert.x);
+    auto from = gathered_from(link.expert.gate.x);
     if (link.number != static_cast<int64_t>(i) || !from || !(*from == match.x) || !(link.chosen == match.chosen) ||
-        !(link.weights == match.weights))
+        !(link.weights == match.weights) || !is_alike(link.expert, links[0].expert))
       return std::nullopt;
-    match.gate.push_back(link.expert.gate);
-    match.up.push_back(link.expert.up);
-    match.down.push_back(link.expert.down);
+    match.experts.push_back(link.expert);
   }
   return match;
 }

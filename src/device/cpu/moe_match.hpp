@@ -3,18 +3,18 @@
 #include <optional>
 #include <vector>
 
-#include "device/cpu/pattern_match.hpp"
+#include "device/cpu/expert_match.hpp"
 
 namespace nibble::cpu {
 
-/// A mixture of experts: the sum over the chosen experts of weight * down(activation(gate(x)) * up(x)).
+/// A mixture of experts: the sum over the chosen experts of weight * what the expert makes of x.
 struct MoeMatch {
   Value x;        ///< [tokens, hidden], in any shape of as many elements
   Value chosen;   ///< [tokens, k]: indices of experts
   Value weights;  ///< [tokens, k]
-  Activation activation = Activation::silu;
-  /// One matrix for every expert, or one constant [experts, rows, columns] for all.
-  std::vector<Value> gate, up, down;
+  /// One for every expert, or one with constants [experts, rows, columns] for all. Their x is the graph's, not ours.
+  std::vector<ExpertMatch> experts;
+  size_t count = 0;  ///< of experts
 };
 
 /// With `value` as the sum. Knows experts in stacked constants (ReduceSum over all experts of outputs times scattered weights) and a loop

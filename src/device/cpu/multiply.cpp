@@ -31,7 +31,9 @@ void for_panels(const Execution& execution, const PackedMatrix& w, size_t rows, 
   constexpr size_t kWorthThreads = 1 << 17;  // multiplications: a few microseconds
   size_t panels = w.panels();
   if (w.rows * w.columns * rows < kWorthThreads || execution.threads().size() == 1) return body(Range{0, panels});
-  execution.threads().parallel_for(panels, panel_grain(execution, panels, tile), [&](size_t begin, size_t end) { body(Range{begin, end}); });
+  execution.threads().parallel_for(panels, panel_grain(execution, panels, tile), [&](size_t begin, size_t end) {
+    body(Range{begin, end});
+  });
 }
 
 /// Calls body(begin, end) on ranges of rows that cost about `cost` nanoseconds each.
@@ -85,10 +87,10 @@ RowsView padded(Execution& execution, const PackedMatrix& w, RowsView in, size_t
 
 }  // namespace
 
-void multiply(Execution& execution, const PackedMatrix& w, RowsView in, size_t rows, const GemmOutput& out) {
+void multiply(Execution& execution, const PackedMatrix& w, RowsView in, size_t rows, const GemmOutput& out, bool exact) {
   const Precision& precision = execution.plan().precision;
-  if (quantizes_activations(precision, w)) return multiply_quantized(execution, w, in, rows, out);
-  if (uses_bf16(precision, w)) return multiply_bf16(execution, w, in, rows, out);
+  if (!exact && quantizes_activations(precision, w)) return multiply_quantized(execution, w, in, rows, out);
+  if (!exact && uses_bf16(precision, w)) return multiply_bf16(execution, w, in, rows, out);
   const FloatGemm& kernel = float_gemm(w.code_type, precision.isa);
   RowsView x = padded(execution, w, in, rows);
   for_panels(execution, w, rows, 2, [&](Range panels) { kernel.multiply(w, x.data, x.stride, out, panels, {0, rows}); });
@@ -99,9 +101,9 @@ Arithmetic arithmetic_of(const Precision& precision, const PackedMatrix& w) {
   return uses_bf16(precision, w) ? Arithmetic::bf16 : Arithmetic::f32;
 }
 
-std::string_view kernel_name(const Precision& precision, const PackedMatrix& w) {
-  if (quantizes_activations(precision, w)) return quantized_gemm(w.code_type, precision.isa).name;
-  if (uses_bf16(precision, w)) return bf16_gemm(precision.isa).name;
+std::string_view kernel_name(const Precision& precision, const PackedMatrix& w, bool exact) {
+  if (!exact && quantizes_activations(precision, w)) return quantized_gemm(w.code_type, precision.isa).name;
+  if (!exact && uses_bf16(precision, w)) return bf16_gemm(precision.isa).name;
   return float_gemm(w.code_type, precision.isa).name;
 }
 

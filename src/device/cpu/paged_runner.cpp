@@ -24,7 +24,10 @@ struct Piece {
 class PagedRunner : public ModelRunner {
  public:
   explicit PagedRunner(std::shared_ptr<const PagedModel> model)
-      : model_(std::move(model)), cache_(plan().kv_layers, plan().precision.kv), execution_(plan(), *model_->threads) {}
+      : model_(std::move(model)),
+        cache_(plan().kv_layers, plan().precision.kv),
+        conv_states_(plan().conv_layers),
+        execution_(plan(), *model_->threads) {}
 
   std::string_view device_name() const override { return "CPU"; }
 
@@ -36,19 +39,29 @@ class PagedRunner : public ModelRunner {
     }
     Tensor logits(ElementType::f32, {static_cast<int64_t>(rows), static_cast<int64_t>(plan().vocabulary)});
     std::vector<size_t> lengths = lengths_before(batch);
+    std::vector<std::vector<float>> states;
+    if (!conv_states_.empty())
+      for (const TokenSpan& span : batch) states.push_back(conv_states_.snapshot(span.sequence));
     try {
       for (size_t i = 0; i < batch.size(); ++i)
         cache_.prepare(batch[i].sequence, lengths[i] + batch[i].tokens.size() - cache_.length(batch[i].sequence));
       run(batch, lengths, logits);
     } catch (...) {
       for (size_t i = 0; i < batch.size(); ++i) restore(batch[i].sequence, lengths[i]);
+      for (size_t i = 0; i < states.size(); ++i) conv_states_.restore(batch[i].sequence, std::move(states[i]));
       throw;
     }
     return logits;
   }
 
-  void release(SequenceId sequence) override { cache_.release(sequence); }
-  void fork(SequenceId from, SequenceId to) override { cache_.fork(from, to); }
+  void release(SequenceId sequence) override {
+    cache_.release(sequence);
+    conv_states_.release(sequence);
+  }
+  void fork(SequenceId from, SequenceId to) override {
+    cache_.fork(from, to);
+    conv_states_.fork(from, to);
+  }
 
  private:
   const Plan& plan() const { return model_->lowered->plan; }
@@ -139,6 +152,7 @@ class PagedRunner : public ModelRunner {
     execution_.start(tokens.size());
     execution_.spans = spans;
     execution_.cache = &cache_;
+    execution_.conv_states = &conv_states_;
     place_tokens(tokens);
     place_positional(pieces, positional);
     plan().run(execution_);
@@ -169,6 +183,7 @@ class PagedRunner : public ModelRunner {
 
   std::shared_ptr<const PagedModel> model_;
   KvCache cache_;
+  ConvStates conv_states_;
   Execution execution_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.hpp"
 #include "device/cpu/attention.hpp"
+#include "device/cpu/conv_states.hpp"
 #include "device/cpu/kernels/row_ops.hpp"
 #include "device/cpu/packed_weights.hpp"
 
@@ -59,6 +60,7 @@ class Execution {
   std::span<const AttentionSpan> spans;
   std::vector<size_t> wanted_rows;  ///< whose results are asked for, ascending
   KvCache* cache = nullptr;
+  ConvStates* conv_states = nullptr;
 
  private:
   size_t buffer(size_t slot) const;
@@ -108,6 +110,7 @@ struct Plan {
   size_t rows_selected_before = 0;  ///< this step and later ones run only for the rows whose logits are asked for
   View logits;
   std::vector<KvLayer> kv_layers;
+  std::vector<ConvLayer> conv_layers;
   std::vector<PackRequest> weight_requests;  ///< emptied when the weights are there
   std::shared_ptr<const PackedWeights> weights;
   std::vector<size_t> buffer_widths;  ///< of the arena, in floats per row

@@ -23,7 +23,7 @@ PositionalValues::PositionalValues(Graph& graph, const TokenDependence& dependen
 }
 
 /// Parameters get the shapes of a batch of one sequence; the state those of its past. A state's first dynamic dimension is the batch, the
-/// other the past.
+/// other the past; one of three dimensions keeps as many tokens, however many there were.
 void PositionalValues::set_window(Graph& graph, TokenWindow window) {
   for (Node* node : graph.parameters()) {
     const PartialShape& shape = node->output_info().shape;
@@ -35,10 +35,11 @@ void PositionalValues::set_window(Graph& graph, TokenWindow window) {
   }
   for (Node* node : graph.of_type("ReadValue")) {
     Shape dims = parse_partial_shape(node->attributes().get_string("variable_shape")).dims();
-    if (dims.size() != 4)
+    bool keeps_last = dims.size() == 3 && dims[1] > 0 && dims[2] > 0;
+    if (dims.size() != 4 && !keeps_last)
       fail(ErrorKind::unsupported, "{}: a state of {} dimensions is not a cache of keys or values", describe(*node), dims.size());
     dims[0] = 1;
-    dims[2] = window.past;
+    if (!keeps_last) dims[2] = window.past;
     node->attributes().set("variable_shape", to_string(PartialShape(dims)));
   }
 }

@@ -72,7 +72,7 @@ void LinearStep::set_residual(View residual, View out) {
 std::string LinearStep::detail(const Plan& plan) const {
   if (!plan.weights) return fmt::format("{} columns", in_.width);
   const PackedMatrix& w = plan.weights->matrix(request_);
-  std::string text = fmt::format("{} x {}, {}", w.rows, w.columns, kernel_name(plan.precision, w));
+  std::string text = fmt::format("{} x {}, {}", w.rows, w.columns, kernel_name(plan.precision, w, is_exact_));
   if (w.scale_type != ScaleType::none) text += w.group_size < w.columns ? fmt::format(", group {}", w.group_size) : ", per row";
   if (!bias_.empty()) text += ", bias";
   if (has_residual_) text += ", residual";
@@ -85,7 +85,7 @@ void LinearStep::run(Execution& execution) const {
   if (has_residual_ && execution.row(residual_, 0) != execution.row(out_, 0))
     for (size_t r = 0; r < rows; ++r) std::copy_n(execution.row(residual_, r), residual_.width, execution.row(out_, r));
   GemmOutput out{execution.row(out_, 0), execution.stride(out_.slot), bias_.empty() ? nullptr : bias_.data(), has_residual_};
-  multiply(execution, w, execution.rows_view(in_), rows, out);
+  multiply(execution, w, execution.rows_view(in_), rows, out, is_exact_);
 }
 
 std::string ActivationStep::detail(const Plan&) const { return fmt::format("{}, {} columns", to_string(activation_), in_.width); }
@@ -123,6 +123,9 @@ std::string_view BinaryStep::kind() const {
     case Kind::subtract: return "Subtract";
     case Kind::multiply: return "Multiply";
     case Kind::divide: return "Divide";
+    case Kind::maximum: return "Maximum";
+    case Kind::minimum: return "Minimum";
+    case Kind::greater: return "Greater";
   }
   return "";
 }
@@ -147,6 +150,9 @@ void BinaryStep::run_row(const RowOps& ops, const float* a, const float* b, floa
       case Kind::subtract: out[i] = x - y; break;
       case Kind::multiply: out[i] = x * y; break;
       case Kind::divide: out[i] = x / y; break;
+      case Kind::maximum: out[i] = std::max(x, y); break;
+      case Kind::minimum: out[i] = std::min(x, y); break;
+      case Kind::greater: out[i] = x > y ? 1.0f : 0.0f; break;
     }
   }
 }

@@ -57,6 +57,8 @@ class LinearStep : public Step {
 
   View output() const { return out_; }
   void set_bias(std::vector<float> bias) { bias_ = std::move(bias); }
+  /// For routers, whose choice near ties hangs on it: activations are not rounded.
+  void set_exact() { is_exact_ = true; }
   bool has_residual() const { return has_residual_; }
   /// The sum of the product and these columns goes to `out` instead of the product to where it went.
   void set_residual(View residual, View out);
@@ -64,7 +66,7 @@ class LinearStep : public Step {
  private:
   size_t request_;
   View in_, out_, residual_;
-  bool has_residual_ = false;
+  bool has_residual_ = false, is_exact_ = false;
   std::vector<float> bias_;
 };
 
@@ -145,10 +147,11 @@ class GatedStep : public Step {
   View gate_, up_, out_;
 };
 
-/// Sum, difference, product or quotient of two views, or of a view and constants; broadcast by index tables where the shapes differ.
+/// Sum, difference, product, quotient, larger or smaller one or comparison (1 or 0) of two views, or of a view and constants; broadcast by
+/// index tables where the shapes differ.
 class BinaryStep : public Step {
  public:
-  enum class Kind { add, subtract, multiply, divide };
+  enum class Kind { add, subtract, multiply, divide, maximum, minimum, greater };
   struct Operand {
     View view;
     std::vector<float> constant;  ///< instead of the view, if not empty
@@ -213,11 +216,11 @@ class ReferenceStep : public Step {
 std::string_view to_string(Activation activation);
 
 /// The product of rows of `in` with a packed matrix, spread over the threads: what LinearStep runs. Quantizes activations where the plan's
-/// precision and the weights allow it.
-void multiply(Execution& execution, const PackedMatrix& weights, RowsView in, size_t rows, const GemmOutput& out);
+/// precision and the weights allow it; `exact`: never.
+void multiply(Execution& execution, const PackedMatrix& weights, RowsView in, size_t rows, const GemmOutput& out, bool exact = false);
 /// What multiply() computes in.
 Arithmetic arithmetic_of(const Precision& precision, const PackedMatrix& weights);
 /// The kernel that multiply() takes.
-std::string_view kernel_name(const Precision& precision, const PackedMatrix& weights);
+std::string_view kernel_name(const Precision& precision, const PackedMatrix& weights, bool exact = false);
 
 }  // namespace nibble::cpu

@@ -26,6 +26,7 @@ DecoderConfig configure_phi(const ModelConfig& config) {
 /// Phi-3, 3.5 and 4 (mini and medium).
 DecoderConfig configure_phi3(const ModelConfig& config) {
   DecoderConfig c = configure_decoder(config, {.vocab = 32064, .hidden = 3072, .intermediate = 8192, .max_positions = 4096});
+  config.knows({"original_max_position_embeddings"});  // of longrope
   c.norm.epsilon = config.number("rms_norm_eps", 1e-5);
   c.layer.assign(static_cast<size_t>(c.layers), {.window = config.optional_size("sliding_window").value_or(0)});
   fuse_qkv(c, "model.layers.{}.self_attn.qkv_proj", QkvOrder::stacked);

@@ -9,6 +9,7 @@ DecoderConfig configure_qwen(const ModelConfig& config) {
                                       {"rotary_pct", "partial_rotary_factor"},
                                       {"kv_channels", "head_dim"},
                                       {"layer_norm_epsilon", "rms_norm_eps"}});
+  config.knows({"seq_length", "use_dynamic_ntk", "use_logn_attn"});  // beyond the length it was trained for
   DecoderConfig c = configure_decoder(llama, {.vocab = 151936, .intermediate = 22016, .head_dim = 128, .max_positions = 8192});
   c.mlp.intermediate /= 2;
   c.attention.qkv_bias = true;

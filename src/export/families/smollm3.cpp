@@ -13,6 +13,7 @@ DecoderConfig configure_smollm3(const ModelConfig& config) {
   c.ropes = {make_rope(config, c.attention.head_dim, config.size("max_position_embeddings", 32768), 2e6)};
   std::vector<double> with_rope = config.numbers("no_rope_layers");  // 1 where there is a rotation
   int64_t interval = config.size("no_rope_layer_interval", 4);
+  config.knows({"layer_types"});  // which layers slide, where the window is used
   int64_t window = config.flag("use_sliding_window", false) ? config.optional_size("sliding_window").value_or(0) : 0;
   if (!with_rope.empty() && with_rope.size() < static_cast<size_t>(c.layers))
     fail(ErrorKind::corrupt, "{}: \"no_rope_layers\" has entries for {} of {} layers", config.where(), with_rope.size(), c.layers);

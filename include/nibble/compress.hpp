@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nibble/context.hpp"
+#include "nibble/progress.hpp"
+
+namespace nibble {
+
+/// How weights are stored; names and defaults are optimum-cli's.
+struct WeightOptions {
+  /// "cpu", "gpu" or "npu": format, symmetry, group size and ratio that suit it best, instead of the options for these. Empty: none.
+  std::string target;
+  /// "fp32", "fp16", "int8", "int4", ...; unset: the checkpoint's own types, or int8 from a billion parameters on.
+  std::optional<std::string> weight_format;
+  bool sym = false;                           ///< symmetric codes (int8, int4)
+  std::optional<int64_t> group_size;          ///< weights per scale; -1 = one scale per output channel; default 128 for int4
+  std::string group_size_fallback = "error";  ///< "error", "ignore" or "adjust"
+  std::optional<double> ratio;                ///< share of weights in the main format; the rest gets the backup precision
+  bool all_layers = false;                    ///< embeddings and last layer too
+  std::string backup_precision;               ///< "none", "int8_sym", "int8_asym"; empty = the format's default
+  std::string sensitivity_metric;             ///< how layers are ranked when ratio < 1; empty = the default
+
+  // Methods for formats of up to 4 bits. All but awq need data.
+  bool awq = false;               ///< scales columns before they are quantized; better with data
+  bool scale_estimation = false;  ///< chooses scales by the error of the layers' outputs
+  bool gptq = false;              ///< quantizes column by column, each making up for those before
+  bool lora_correction = false;   ///< adds low-rank adapters that make up for the error
+
+  /// Data to look at: "auto" (a text that comes with Nibble), a file (.txt; .jsonl with {"text"}, {"messages"} or {"ids"} in each line), or
+  /// the name of a dataset that is on this machine (docs/quantization.md). Empty: none.
+  std::string dataset;
+  std::optional<int64_t> num_samples;  ///< samples of the data; default 128
+  std::optional<int64_t> seqlen;       ///< tokens of a sample; default 128, for some datasets another
+
+  /// Hub id whose default configuration "int4" without other options takes; empty: found in the model's own files.
+  std::string model_id;
+};
+
+struct CompressReport {
+  std::string format;                      ///< what was applied: "int4_asym, group size 128", ...
+  uint64_t weight_bytes = 0;               ///< size of the new .bin
+  uint64_t original_bytes = 0;             ///< of the .bin before
+  double bits_per_weight = 0;              ///< average over the layers that could be compressed, scales and zero points included
+  std::map<std::string, uint64_t> layers;  ///< number of weights by precision
+  std::vector<std::string> notes;          ///< what was chosen where the options left it open, and why
+  double seconds = 0;
+};
+
+/// Compresses the weights of an OpenVINO IR. `model`: a directory, whose other files are copied, or an .xml alone with its .bin. `output`
+/// is a directory that must not exist or be empty, or, for an .xml, may be an .xml that does not exist. It appears whole or not at all.
+/// Layers that are compressed already stay as they are, and so does the model's rt_info but for what the compression notes in it. Weights
+/// are streamed. A weight format is needed, and fp16 and fp32 are none. Throws Error; cancelled through `progress`. Thread-safe.
+CompressReport compress_model(const std::filesystem::path& model, const std::filesystem::path& output, const WeightOptions& options,
+                              Context& context, Progress* progress = nullptr);
+
+}  // namespace nibble

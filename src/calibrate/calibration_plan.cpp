@@ -1,0 +1,168 @@
+#include "calibrate/calibration_plan.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/fail.hpp"
+#include "calibrate/value_hash.hpp"
+
+namespace nibble {
+
+namespace {
+
+/// The only constant input of a product of two.
+std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence) {
+  if (node.input_count() != 2) return std::nullopt;
+  auto is_constant = [&](size_t i) { return dependence.of(*node.input(i).node) == Dependence::constant; };
+  if (is_constant(0) == is_constant(1)) return std::nullopt;
+  return is_constant(0) ? 0 : 1;
+}
+
+class Planner {
+ public:
+  Planner(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers)
+      : order_(order), dependence_(dependence), visited_(layers.begin(), layers.end()) {
+    check(layers);
+  }
+
+  CalibrationPlan make() {
+    find_needed();
+    plan_.units.emplace_back();
+    for (Node* node : order_) place(*node);
+    for (CalibrationUnit& unit : plan_.units) add_expansions(unit);
+    for (size_t i = 0; i < plan_.units.size(); ++i) note_reads(i);
+    for (CalibrationUnit& unit : plan_.units) note_kept(unit);
+    note_expired();
+    return std::move(plan_);
+  }
+
+ private:
+  void check(std::span<Node* const> layers) const {
+    if (visited_.size() != layers.size()) fail(ErrorKind::invalid_argument, "a layer to calibrate is named twice");
+    std::unordered_set<const Node*> known(order_.begin(), order_.end());
+    for (const Node* layer : layers) {
+      if (!known.count(layer)) fail(ErrorKind::invalid_argument, "a layer to calibrate is not reached from the model's results");
+      if (!find_weight(*layer, dependence_))
+        fail(ErrorKind::invalid_argument, "{}: only a product of a weight and an activation can be calibrated", describe(*layer));
+    }
+  }
+
+  Dependence of(Value value) const { return dependence_.of(*value.node); }
+
+  void find_needed() {
+    for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
+      if (visited_.count(*node)) needed_.insert((*node)->input(1 - *find_weight(**node, dependence_)).node);
+      if (!needed_.count(*node)) continue;
+      for (Value input : (*node)->inputs())
+        if (of(input) != Dependence::constant) needed_.insert(input.node);
+    }
+  }
+
+  void place(Node& node) {
+    bool is_needed = needed_.count(&node) > 0, is_visited = visited_.count(&node) > 0;
+    Dependence kind = dependence_.of(node);
+    if (kind == Dependence::constant || !(is_needed || is_visited)) return;
+    if (node.is("Parameter")) return plan_.parameters.push_back(&node);
+    bool reads_sample = kind == Dependence::sample;
+    bool is_product = is_visited || (reads_sample && node.is("MatMul") && find_weight(node, dependence_));
+    if (is_product) begin_unit(node, is_visited, is_needed && reads_sample);
+    if (!is_needed || (is_product && reads_sample)) return;
+    (reads_sample ? plan_.units.back().after : plan_.units.back().by_length).push_back(&node);
+    if (reads_sample) note_expansion(node);
+  }
+
+  void begin_unit(Node& product, bool is_visited, bool is_computed) {
+    CalibrationUnit unit;
+    unit.product = &product;
+    unit.weight_port = *find_weight(product, dependence_);
+    unit.is_visited = is_visited;
+    unit.is_computed = is_computed;
+    plan_.units.push_back(std::move(unit));
+  }
+
+  /// What repeats elements is not stored for later units but made again: stacked experts read a copy of the activations each.
+  void note_expansion(const Node& node) {
+    auto inner = expansions_.find(node.input(0).node);
+    bool repeats = node.is("Tile") || node.is("Broadcast"), reshapes = node.is("Reshape") || node.is("Unsqueeze") || node.is("Squeeze");
+    size_t depth = inner == expansions_.end() ? 0 : inner->second;
+    if ((repeats || (reshapes && depth > 0)) && depth < kMaxExpansions) expansions_[&node] = depth + 1;
+  }
+
+  bool is_expansion(Value value) const { return expansions_.count(value.node) > 0; }
+
+  /// Puts what makes the value, as far as it is expansions, at the end of the list. No deeper than kMaxExpansions.
+  void add_expansion(Value value, std::vector<Node*>& list) const {
+    if (!is_expansion(value) || std::find(list.begin(), list.end(), value.node) != list.end()) return;
+    for (Value input : value.node->inputs()) add_expansion(input, list);
+    list.push_back(value.node);
+  }
+
+  void add_expansions(CalibrationUnit& unit) const {
+    if (unit.product) add_expansion(unit.input(), unit.before);
+    std::vector<Node*> after;
+    for (Node* node : unit.after) {
+      if (expansions_.count(node)) continue;
+      for (Value input : node->inputs()) add_expansion(input, after);
+      after.push_back(node);
+    }
+    unit.after = std::move(after);
+  }
+
+  /// Values that the nodes read and do not make.
+  void note_reads(size_t unit, std::span<Node* const> nodes, const Node* given) {
+    std::unordered_set<const Node*> made(nodes.begin(), nodes.end());
+    for (const Node* node : nodes)
+      for (Value input : node->inputs())
+        if (input.node != given && !made.count(input.node)) note_read(unit, input);
+  }
+
+  void note_read(size_t unit, Value value) {
+    if (of(value) != Dependence::constant) last_read_[value] = unit;
+  }
+
+  void note_reads(size_t index) {
+    const CalibrationUnit& unit = plan_.units[index];
+    note_reads(index, unit.by_length, nullptr);
+    note_reads(index, unit.before, nullptr);
+    note_reads(index, unit.after, unit.product);
+    if (unit.product && !is_expansion(unit.input())) note_read(index, unit.input());
+  }
+
+  void note_kept(Node& node, std::vector<Value>& kept) const {
+    for (size_t i = 0; i < node.output_count(); ++i)
+      if (last_read_.count({&node, i})) kept.push_back({&node, i});
+  }
+
+  void note_kept(CalibrationUnit& unit) const {
+    for (Node* node : unit.by_length) note_kept(*node, unit.kept_by_length);
+    if (unit.is_computed) note_kept(*unit.product, unit.kept);
+    for (Node* node : unit.after)
+      if (!expansions_.count(node)) note_kept(*node, unit.kept);
+  }
+
+  void note_expired() {
+    for (const auto& [value, unit] : last_read_) {
+      CalibrationUnit& last = plan_.units[unit];
+      (of(value) == Dependence::sample ? last.expired : last.expired_by_length).push_back(value);
+    }
+  }
+
+  static constexpr size_t kMaxExpansions = 4;
+
+  CalibrationPlan plan_;
+  std::span<Node* const> order_;
+  const SampleDependence& dependence_;
+  std::unordered_set<const Node*> visited_, needed_;
+  std::unordered_map<const Node*, size_t> expansions_;  // and how many follow each other
+  std::unordered_map<Value, size_t, ValueHash> last_read_;
+};
+
+}  // namespace
+
+CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers) {
+  return Planner(order, dependence, layers).make();
+}
+
+}  // namespace nibble

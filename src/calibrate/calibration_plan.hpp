@@ -1,0 +1,38 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "calibrate/sample_dependence.hpp"
+#include "graph/graph.hpp"
+
+namespace nibble {
+
+/// The part of a graph between two products with weights. Everything in it is done for one sample before the next.
+struct CalibrationUnit {
+  /// The product that it starts with, for all samples; nullptr in the first unit.
+  Node* product = nullptr;
+  size_t weight_port = 1;
+  bool is_visited = false;
+  bool is_computed = false;  ///< something later reads the product of the samples
+  /// Once for each length, first.
+  std::vector<Node*> by_length;
+  /// Once for each sample: what makes the product's input from stored values (cheap, and larger than these), and what follows the product.
+  std::vector<Node*> before, after;
+  /// Values that later units read, and values whose last reader this unit is: by length, by sample.
+  std::vector<Value> kept_by_length, kept, expired_by_length, expired;
+
+  Value input() const { return product->input(1 - weight_port); }
+};
+
+/// A graph cut in units, as far as the inputs of the layers to visit need it.
+struct CalibrationPlan {
+  std::vector<CalibrationUnit> units;
+  std::vector<Node*> parameters;  ///< that the units read; their values are there from the start
+};
+
+/// Throws Error{invalid_argument} for a layer that is not in the graph, that has no weight (or nothing else), or is there twice.
+/// `dependence` is that of the nodes in `order`.
+CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers);
+
+}  // namespace nibble

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+
+#include "export/model_weights.hpp"
+#include "graph/graph.hpp"
+
+namespace nibble {
+
+/// The graph of a GGUF file; its weights stay lazy views of it. Throws Error{unsupported} for architectures, metadata and tensors that
+/// are not understood. `counts`: what became of the weights.
+Graph build_gguf_graph(const std::filesystem::path& path, FloatFormat format, WeightCounts* counts = nullptr);
+
+}  // namespace nibble

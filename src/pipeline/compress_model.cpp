@@ -1,0 +1,134 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "base/fail.hpp"
+#include "base/json.hpp"
+#include "base/output_file.hpp"
+#include "export/weight_choice.hpp"
+#include "ir/reader.hpp"
+#include "ir/writer.hpp"
+#include "nibble/compress.hpp"
+#include "pipeline/calibration_data.hpp"
+#include "pipeline/model_loader.hpp"
+
+namespace nibble {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What is read and where it goes.
+struct Places {
+  ModelFiles model;
+  bool copies_files;    ///< a directory was given, not an .xml alone
+  bool is_single_file;  ///< the output is an .xml, not a directory
+};
+
+Places find_places(const fs::path& model, const fs::path& output) {
+  Places places{find_model(model), fs::is_directory(model), output.extension() == ".xml"};
+  if (places.model.format != ModelFormat::openvino_ir)
+    fail(ErrorKind::invalid_argument, "{}: no OpenVINO IR; \"nibble export\" makes one of a checkpoint, compressed if you like",
+         model.string());
+  if (places.copies_files && places.is_single_file)
+    fail(ErrorKind::invalid_argument, "{}: a directory becomes a directory: give one, or the .xml file as input", output.string());
+  return places;
+}
+
+WeightChoice choose(const WeightOptions& options, const ModelFiles& model) {
+  const std::string format = options.weight_format.value_or("");
+  if (format.empty() && !options.target.empty()) return {};  // a recipe looks at the graph first
+  if (format.empty() || format == "fp16" || format == "fp32")
+    fail(ErrorKind::invalid_argument, "say what the weights are to become: weight format int4, int8, nf4, mxfp4, ...");
+  if (!options.model_id.empty()) return choose_weights(options, std::vector{options.model_id});
+  nlohmann::json config = read_model_config(model);
+  auto name = config.find("_name_or_path");
+  return choose_weights(options,
+                        std::vector{model.directory.string(), name != config.end() && name->is_string() ? name->get<std::string>() : ""});
+}
+
+uint64_t size_of_bin(fs::path xml) {
+  std::error_code code;
+  uint64_t bytes = fs::file_size(xml.replace_extension(".bin"), code);
+  return code ? 0 : bytes;
+}
+
+/// OpenVINO takes other precisions by itself for compressed models: a float model's wish for its cache goes.
+void drop_float_options(Graph& graph) {
+  RtInfo& options = graph.rt_info().child("runtime_options");
+  std::erase_if(options.children, [](const RtInfo& option) { return option.name == "KV_CACHE_PRECISION" && option.value == "f16"; });
+  if (options.children.empty())
+    std::erase_if(graph.rt_info().children, [](const RtInfo& child) { return child.name == "runtime_options"; });
+}
+
+bool is_model_file(const fs::path& file, const fs::path& xml) {
+  return file.filename() == xml.filename() || file.filename() == fs::path(xml).replace_extension(".bin").filename();
+}
+
+/// Everything but the model. Linked files are copied, special files left out.
+void copy_others(const ModelFiles& model, const fs::path& to, Context& context) {
+  for (auto entry = fs::recursive_directory_iterator(model.directory); entry != fs::recursive_directory_iterator(); ++entry) {
+    fs::path relative = entry->path().lexically_relative(model.directory);
+    if (entry.depth() == 0 && is_model_file(entry->path(), model.xml)) continue;
+    std::error_code code;
+    if (entry->is_directory() && entry->is_symlink())
+      context.log(LogLevel::warning, fmt::format("{} is a link to a directory: not copied", entry->path().string()));
+    else if (entry->is_directory())
+      fs::create_directories(to / relative, code);
+    else if (entry->is_regular_file())
+      fs::copy_file(entry->path(), to / relative, code);
+    if (code) fail(ErrorKind::exhausted, "{}: cannot be copied: {}", entry->path().string(), code.message());
+  }
+}
+
+void write_directory(const Graph& graph, const fs::path& output, const ModelFiles& model, bool copies_files, Context& context,
+                     Progress* progress) {
+  OutputDirectory directory(output);
+  write_ir(graph, directory.path() / model.xml.filename(), context, progress);
+  if (copies_files) copy_others(model, directory.path(), context);
+  if (progress && progress->cancelled()) fail(ErrorKind::cancelled, "the compression was cancelled");
+  directory.commit();
+}
+
+void write_single(const Graph& graph, const fs::path& xml, Context& context, Progress* progress) {
+  for (const fs::path& path : {xml, fs::path(xml).replace_extension(".bin")})
+    if (fs::exists(path)) fail(ErrorKind::invalid_argument, "{} exists: choose another name, nothing is overwritten", path.string());
+  write_ir(graph, xml, context, progress);
+}
+
+void check_output(const fs::path& output, const Places& places) {
+  if (places.is_single_file ? fs::exists(output) : fs::exists(output) && !(fs::is_directory(output) && fs::is_empty(output)))
+    fail(ErrorKind::invalid_argument, "{} exists: choose another name, nothing is overwritten", output.string());
+}
+
+}  // namespace
+
+CompressReport compress_model(const fs::path& model, const fs::path& output, const WeightOptions& options, Context& context,
+                              Progress* progress) {
+  auto start = std::chrono::steady_clock::now();
+  Places places = find_places(model, output);
+  WeightChoice choice = choose(options, places.model);
+  check_output(output, places);
+  Graph graph = read_ir(places.model.xml);
+  if (!options.target.empty()) choice = choose_by_recipe(options, graph);
+  CompressionSummary summary = apply_choice(graph, choice, calibration_with(places.model.directory), context, progress);
+  summary.layers.erase("float");
+  if (summary.layers.empty()) fail(ErrorKind::invalid_argument, "{}: no float weights to compress", places.model.xml.string());
+  drop_float_options(graph);
+  CompressReport report;
+  report.format = choice.description;
+  report.notes = choice.notes;
+  report.layers = summary.layers;
+  report.bits_per_weight = 8.0 * static_cast<double>(summary.bytes) / static_cast<double>(summary.elements);
+  report.original_bytes = size_of_bin(places.model.xml);
+  report.weight_bytes = ir_bin_size(graph);
+  if (places.is_single_file)
+    write_single(graph, output, context, progress);
+  else
+    write_directory(graph, output, places.model, places.copies_files, context, progress);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return report;
+}
+
+}  // namespace nibble
