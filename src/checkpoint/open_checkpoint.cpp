@@ -39,7 +39,8 @@ std::vector<fs::path> other_safetensors(const fs::path& directory) {
   if (!others.empty())
     found = fmt::format(" (there are {} *.safetensors files, among them {}, and nothing says which belong together: is an index missing?)",
                         others.size(), others.front().filename().string());
-  fail(ErrorKind::not_found, "{}: no weights found; looked for {}a single *.safetensors or *.gguf file{}", directory.string(), looked_for, found);
+  fail(ErrorKind::not_found, "{}: no weights found; looked for {}a single *.safetensors or *.gguf file{}", directory.string(), looked_for,
+       found);
 }
 
 }  // namespace

@@ -63,8 +63,8 @@ WeightCompression compression_of(const WeightOptions& o) {
   return c;
 }
 
-size_t positive(std::optional<int64_t> value, size_t fallback, std::string_view option) {
-  if (!value) return fallback;
+std::optional<size_t> positive(std::optional<int64_t> value, std::string_view option) {
+  if (!value) return std::nullopt;
   if (*value <= 0) fail(ErrorKind::invalid_argument, "{} {}: give a positive number", option, *value);
   return static_cast<size_t>(*value);
 }
@@ -72,8 +72,8 @@ size_t positive(std::optional<int64_t> value, size_t fallback, std::string_view 
 CalibrationRequest request_of(const WeightOptions& o) {
   CalibrationRequest request;
   request.dataset = o.dataset;
-  request.num_samples = positive(o.num_samples, request.num_samples, "num-samples");
-  if (o.seqlen) request.length = positive(o.seqlen, 0, "seqlen");
+  request.num_samples = positive(o.num_samples, "num-samples");
+  request.length = positive(o.seqlen, "seqlen");
   request.in_f32 = o.gptq;
   return request;
 }
@@ -102,7 +102,7 @@ void add_data(const WeightOptions& o, WeightChoice& choice) {
     fail(ErrorKind::invalid_argument, "num-samples and seqlen are of a dataset: add one (\"auto\", a file, or a name)");
   if (has_data && looks_at_data(first)) {
     choice.data = request_of(o);
-    first.subset_size = static_cast<int64_t>(choice.data->num_samples);
+    if (o.num_samples) first.subset_size = *o.num_samples;
   } else if (has_data) {
     choice.warnings.push_back(
         "the dataset is not used: only awq, scale-estimation, gptq, lora-correction and a ratio below 1 look at data");

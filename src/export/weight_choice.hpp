@@ -20,8 +20,8 @@ struct CalibrationRequest {
   std::string dataset;
   /// The dataset was nobody's wish: without it the built-in text will do.
   bool or_builtin = false;
-  size_t num_samples = 128;
-  std::optional<size_t> length;  ///< tokens of a sample; unset: as usual for the dataset
+  std::optional<size_t> num_samples;  ///< unset: 128 at most
+  std::optional<size_t> length;       ///< tokens of a sample; unset: as usual for the dataset
   /// Computed in f32 even where bf16 is faster. GPTQ sums up products of activations and is a little better for it; other methods are not.
   bool in_f32 = false;
 };

@@ -22,14 +22,15 @@ std::vector<std::vector<int64_t>> samples_of(const CalibrationRequest& request, 
                                              const Context& context) {
   TextEncoder encoder(directory);
   DatasetFile dataset = find_requested(request, context);
-  SampleOptions options{request.num_samples, request.length.value_or(default_sample_length(request.dataset))};
+  SampleOptions options{request.num_samples.value_or(SampleOptions{}.count),
+                        request.length.value_or(default_sample_length(request.dataset))};
   auto samples = load_samples(dataset, options, encoder);
   size_t tokens = 0;
   for (const auto& sample : samples) tokens += sample.size();
   context.log(LogLevel::info, fmt::format("calibration: {} samples, {} tokens of {}", samples.size(), tokens, dataset.name));
-  if (samples.size() < request.num_samples)
+  if (request.num_samples && samples.size() < *request.num_samples)
     context.log(LogLevel::warning,
-                fmt::format("dataset {}: {} samples, fewer than the {} asked for", dataset.name, samples.size(), request.num_samples));
+                fmt::format("dataset {}: {} samples, fewer than the {} asked for", dataset.name, samples.size(), *request.num_samples));
   return samples;
 }
 

@@ -68,7 +68,8 @@ TEST(Benchmark, TimesEveryPromptAndDepth) {
   EXPECT_GT(result.load_s, 0);
   EXPECT_GT(result.ttft_ms, 0);
   EXPECT_GT(result.peak_rss_bytes, 0u);
-  for (double limit : {result.limits.read_gb_s, result.limits.int8_gmac_s, result.limits.int4_gmac_s, result.limits.f32_gflop_s}) EXPECT_GT(limit, 0);
+  for (double limit : {result.limits.read_gb_s, result.limits.int8_gmac_s, result.limits.int4_gmac_s, result.limits.f32_gflop_s})
+    EXPECT_GT(limit, 0);
   EXPECT_EQ(progress.total_, 2 * (4 + 2 + 2 * 2u));
   EXPECT_EQ(progress.done_, progress.total_);
   EXPECT_EQ(progress.open_, 0);

@@ -23,8 +23,8 @@ enum class CodeType : uint8_t {
 
 enum class ScaleType : uint8_t { none, f16, f32 };
 
-/// A matrix of weights [rows, columns] in the layout that every kernel reads, whatever the instruction set. A view; the memory is aligned to
-/// 64 bytes. weight = (code - zero point) * scale for integers, value(code) * scale for the others.
+/// A matrix of weights [rows, columns] in the layout that every kernel reads, whatever the instruction set. A view; the memory is aligned
+/// to 64 bytes. weight = (code - zero point) * scale for integers, value(code) * scale for the others.
 ///
 /// Rows are cut in panels of 16, columns padded with zeros to a multiple of 32. Codes of a panel, by type:
 /// - u4, level4: per chunk of 32 columns 4 vectors of 64 bytes; byte 4 r + i of vector j holds row r: column 8 j + i in the low nibble,
@@ -36,13 +36,13 @@ enum class ScaleType : uint8_t { none, f16, f32 };
 struct PackedMatrix {
   CodeType code_type = CodeType::f32;
   ScaleType scale_type = ScaleType::none;
-  size_t rows = 0, columns = 0;             ///< as in the model
-  size_t group_size = 0;                    ///< columns that share a scale; padded_columns() for one scale per row
+  size_t rows = 0, columns = 0;  ///< as in the model
+  size_t group_size = 0;         ///< columns that share a scale; padded_columns() for one scale per row
   const std::byte* codes = nullptr;
-  const std::byte* scales = nullptr;        ///< float16 bits or float
-  const uint8_t* zero_points = nullptr;     ///< integer codes only; nullptr: `zero_point` everywhere
+  const std::byte* scales = nullptr;     ///< float16 bits or float
+  const uint8_t* zero_points = nullptr;  ///< integer codes only; nullptr: `zero_point` everywhere
   int zero_point = 0;
-  const float* levels = nullptr;            ///< level4 only: 16 floats
+  const float* levels = nullptr;  ///< level4 only: 16 floats
 
   size_t padded_columns() const { return (columns + kChunk - 1) / kChunk * kChunk; }
   size_t panels() const { return (rows + kPanelRows - 1) / kPanelRows; }
