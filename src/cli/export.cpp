@@ -63,7 +63,7 @@ void add_export(CLI::App& app) {
   add_weight_options(*command, e, "as stored; int8 from a billion parameters on");
   command->add_option("--as", e.family, "take the model for one of this family (model_type), whatever its config.json says");
   command->add_option("--merge-adapter", e.adapters, "directory of a LoRA adapter (PEFT) to merge; may be given several times")
-      ->expected(1);
+      ->allow_extra_args(false);
   command->add_flag("--disable-convert-tokenizer", o->disable_convert_tokenizer,
                     "accepted for compatibility: tokenizer files are copied as they are");
   command->add_option("-t,--threads", o->model.threads, "threads to use (default: one per core)")->check(CLI::Range(0, 4096));
