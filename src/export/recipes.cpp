@@ -58,7 +58,7 @@ Recipe cpu(WeightOptions options) {
   recipe.options.ratio = 1.0;
   recipe.reasons = {"decoding is bound by memory, so that every layer has 4 bits",
                     "zero points cost Nibble's kernels nothing: asymmetric codes",
-                    "groups of 64 instead of 128 are 3 % more bytes and a smaller error"};
+                    "groups of 64 instead of 128 are 4 % more bytes and a smaller error"};
   return recipe;
 }
 

@@ -45,11 +45,10 @@ class DeviceRules {
       add(Severity::note, "decoding reads every weight for every token: 4-bit weights are up to four times as fast as 16-bit ones",
           "nibble export MODEL OUT --for cpu");
     if (any([](const auto& f) { return is_4_bit_integer(f) && f.group_size > 0 && f.group_size % 32 != 0; }))
-      add(Severity::warning, "groups that are no multiple of 32 weights are computed in floats: prompts take several times as long",
+      add(Severity::warning, "groups that are no multiple of 32 weights are computed in floats: prompts take longer",
           "groups of 32, 64 or 128");
     if (any([](const auto& f) { return f.is_compressed && is_experimental(f); }))
-      add(Severity::note,
-          "weights in nf4, fp4, fp8 or with a codebook are computed in floats: prompts take about twice as long as with int4", "");
+      add(Severity::note, "weights in nf4, fp4, fp8 or with a codebook are computed in floats: prompts take longer than with int4", "");
     return end();
   }
 

@@ -174,4 +174,16 @@ TEST(Families, UnknownQuantizationIsRefused) {
 }
 
 }  // namespace
+TEST(Families, SmolLm3SlidesWhereItsLayerTypesSayOrElseWhereItDoesNotRotate) {
+  json config = tiny("smollm3", {{"num_hidden_layers", 4}, {"use_sliding_window", true}, {"sliding_window", 8}});
+  EXPECT_EQ(windows_of(configure(config)), (std::vector<int64_t>{0, 0, 0, 8}));
+  config["layer_types"] = {"sliding_attention", "full_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(windows_of(configure(config)), (std::vector<int64_t>{8, 0, 0, 0}));
+}
+
+TEST(Families, GptOssHasTheBiasesThatItsConfigSays) {
+  EXPECT_TRUE(configure(tiny("gpt_oss")).attention.qkv_bias);
+  EXPECT_FALSE(configure(tiny("gpt_oss", {{"attention_bias", false}})).attention.qkv_bias);
+}
+
 }  // namespace nibble

@@ -13,13 +13,15 @@ DecoderConfig configure_smollm3(const ModelConfig& config) {
   c.ropes = {make_rope(config, c.attention.head_dim, config.size("max_position_embeddings", 32768), 2e6)};
   std::vector<double> with_rope = config.numbers("no_rope_layers");  // 1 where there is a rotation
   int64_t interval = config.size("no_rope_layer_interval", 4);
-  config.knows({"layer_types"});  // which layers slide, where the window is used
+  bool has_types = config.has("layer_types");
+  std::vector<bool> slides = sliding_layers(config, c.layers, interval);
   int64_t window = config.flag("use_sliding_window", false) ? config.optional_size("sliding_window").value_or(0) : 0;
   if (!with_rope.empty() && with_rope.size() < static_cast<size_t>(c.layers))
     fail(ErrorKind::corrupt, "{}: \"no_rope_layers\" has entries for {} of {} layers", config.where(), with_rope.size(), c.layers);
   for (int64_t i = 0; i < c.layers; ++i) {
     bool rotates = with_rope.empty() ? (i + 1) % interval != 0 : with_rope[static_cast<size_t>(i)] != 0;
-    c.layer.push_back({.window = rotates ? window : 0, .rope = rotates ? 0 : -1});
+    bool layer_slides = has_types ? slides[static_cast<size_t>(i)] : !rotates;  // the class default
+    c.layer.push_back({.window = layer_slides ? window : 0, .rope = rotates ? 0 : -1});
   }
   return c;
 }
