@@ -113,9 +113,9 @@ void decode(benchmark::State& state, Isa isa, KvPrecision precision, const Shape
   size_t at = 0;
   for (auto _ : state) {
     bed.task.blocks = bed.blocks.data() + at * context;
-    for (size_t begin = 0; begin < context * kKvBlock; begin += 512) {
+    for (size_t begin = 0; begin < context * kKvBlock; begin += 1024) {
       bed.task.key_begin = begin;
-      bed.task.key_end = std::min(begin + 512, bed.task.position + 1);
+      bed.task.key_end = std::min(begin + 1024, bed.task.position + 1);
       kernels.few(bed.task);
     }
     at = (at + 1) % contexts;

@@ -15,7 +15,7 @@ namespace {
 
 /// Keys that one work item of a short span attends to: enough to hide its start, few enough for many threads. Fixed, because the order of
 /// additions depends on it.
-constexpr size_t kPartition = 512;
+constexpr size_t kPartition = 1024;
 /// Longer spans have enough rows to share among threads.
 constexpr size_t kSplitTokens = 8;
 /// Rows of a tile: a multiple of the kernels' 12 and 6, whose queries and sums take at most 256 KB of the L2 cache.

@@ -10,23 +10,47 @@ namespace {
 struct Avx2 {
   using Float = __m256;
   using Int = __m256i;
+  /// What belongs to the first and third code of each four, and to the second and fourth.
+  struct TwoInts {
+    Int even, odd;
+  };
+  /// Pairs of 16-bit integers.
+  struct Factor {
+    uint32_t even, odd;
+  };
+  static constexpr float kQueryMax = 32767, kWeightMax = 32767;  // sums of 32 products with codes stay below 2^31
+  static constexpr bool kRefined = false;
   static constexpr size_t kLanes = 8;
   /// 12 sums, 2 vectors and a factor of 16 registers.
   static constexpr size_t kRows = 6, kColumns = 2;
   static constexpr size_t kFewTile = kRows;
+  /// 10 sums, 4 halves of codes, and a factor.
+  static constexpr size_t kCodesTile = 5;
 
   static __m128i half(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
   static Float load(const float* p) { return _mm256_loadu_ps(p); }
   static Float load(const Half* p) { return _mm256_cvtph_ps(half(p)); }
   static Float load(const Brain* p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half(p)), 16)); }
-  static Int load(const Codes* p) { return _mm256_cvtepu8_epi16(half(p)); }
+  static TwoInts load(const Codes* p) {
+    Int four = _mm256_loadu_si256(reinterpret_cast<const Int*>(p));
+    return {_mm256_and_si256(four, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(four, 8)};
+  }
+  static TwoInts load(const SignedCodes* p) {
+    Int four = _mm256_loadu_si256(reinterpret_cast<const Int*>(p));
+    return {_mm256_srai_epi16(_mm256_slli_epi16(four, 8), 8), _mm256_srai_epi16(four, 8)};
+  }
   static void store(float* p, Float x) { _mm256_storeu_ps(p, x); }
 
   static Float set(float x) { return _mm256_set1_ps(x); }
   static Float spread(const float* p) { return _mm256_broadcast_ss(p); }
-  static Int spread(const Pair* p) { return _mm256_set1_epi32(static_cast<int>(p->bits)); }
+  static TwoInts spread(const Factor* p) {
+    return {_mm256_set1_epi32(static_cast<int>(p->even)), _mm256_set1_epi32(static_cast<int>(p->odd))};
+  }
   static Float dot(Float sum, Float a, Float b) { return _mm256_fmadd_ps(a, b, sum); }
-  static Int dot(Int sum, Int a, Int b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+  static Int dot(Int sum, TwoInts factor, TwoInts codes) {
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factor.even, codes.even));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(factor.odd, codes.odd));
+  }
 
   static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
@@ -61,14 +85,21 @@ struct Avx2 {
   }
 
   static Float to_float(Int x) { return _mm256_cvtepi32_ps(x); }
-  static Float low_half(Int x) { return to_float(_mm256_and_si256(x, _mm256_set1_epi32(0xffff))); }
-  static Float high_half(Int x) { return to_float(_mm256_srli_epi32(x, 16)); }
-  /// Rounds to 16-bit integers, which are returned.
-  static Float round_to_codes(Pair* out, Float x) {
-    Int codes = _mm256_cvtps_epi32(x);
-    __m128i narrow = _mm_packs_epi32(_mm256_castsi256_si128(codes), _mm256_extracti128_si256(codes, 1));
+  /// One of the four codes in each lane.
+  static Float code(const SignedCodes* p, size_t which) {
+    Int four = _mm256_loadu_si256(reinterpret_cast<const Int*>(p));
+    return to_float(_mm256_srai_epi32(_mm256_slli_epi32(four, static_cast<int>(24 - 8 * which)), 24));
+  }
+  static Float code(const Codes* p, size_t which) {
+    Int four = _mm256_loadu_si256(reinterpret_cast<const Int*>(p));
+    return to_float(_mm256_and_si256(_mm256_srli_epi32(four, static_cast<int>(8 * which)), _mm256_set1_epi32(0xff)));
+  }
+  /// Rounds 8 numbers, which are returned.
+  static Float round_to_factors(Factor* out, Float x) {
+    Int integers = _mm256_cvtps_epi32(x), parted = _mm256_shuffle_epi32(integers, _MM_SHUFFLE(3, 1, 2, 0));
+    __m128i narrow = _mm_packs_epi32(_mm256_castsi256_si128(parted), _mm256_extracti128_si256(parted, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), narrow);
-    return to_float(codes);
+    return to_float(integers);
   }
 };
 

@@ -42,8 +42,8 @@ struct AttentionTask {
 /// token.
 struct AttentionKernels {
   std::string_view name;  ///< "attention_f32_12x32_avx512vnni"
-  /// Up to kFewRows rows, for decoding: keys and values are read once, as they are stored (u8: in exact 16-bit products with queries and
-  /// probabilities rounded to 16 bits).
+  /// Up to kFewRows rows, for decoding: keys and values are read once, as they are stored (u8: in exact integer products with queries and
+  /// probabilities that are rounded).
   void (*few)(const AttentionTask& task);
   /// Any number of rows, for prompts: a block is converted once, then multiplied with all rows.
   void (*many)(const AttentionTask& task);

@@ -15,24 +15,40 @@ namespace {
 struct Avx512 {
   using Float = __m512;
   using Int = __m512i;
+  struct Factor {
+    uint32_t bytes;
+  };
+  struct SignedInt {
+    Int codes;
+  };
+  static constexpr float kQueryMax = 127, kWeightMax = 255;
+  static constexpr bool kRefined = true;
   static constexpr size_t kLanes = 16;
   /// 24 sums, 2 vectors and a factor of 32 registers; a row's factor serves 2 products, a vector 12.
   static constexpr size_t kRows = 12, kColumns = 2;
   /// Of few rows: 16 are 8 and 8.
-  static constexpr size_t kFewTile = 8;
+  static constexpr size_t kFewTile = 8, kCodesTile = 8;
 
   static __m256i half(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static Float load(const float* p) { return _mm512_loadu_ps(p); }
   static Float load(const Half* p) { return _mm512_cvtph_ps(half(p)); }
   static Float load(const Brain* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half(p)), 16)); }
-  static Int load(const Codes* p) { return _mm512_cvtepu8_epi16(half(p)); }
+  static Int load(const Codes* p) { return _mm512_loadu_si512(p); }
+  static SignedInt load(const SignedCodes* p) { return {_mm512_loadu_si512(p)}; }
   static void store(float* p, Float x) { _mm512_storeu_ps(p, x); }
 
   static Float set(float x) { return _mm512_set1_ps(x); }
   static Float spread(const float* p) { return _mm512_set1_ps(*p); }
   static Int spread(const Pair* p) { return _mm512_set1_epi32(static_cast<int>(p->bits)); }
+  static Int spread(const Factor* p) { return _mm512_set1_epi32(static_cast<int>(p->bytes)); }
   static Float dot(Float sum, Float a, Float b) { return _mm512_fmadd_ps(a, b, sum); }
-  static Int dot(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
+  /// Not by its intrinsic: around that GCC 12 copies every sum in every step.
+  static Int dot_bytes(Int sum, Int unsigned_bytes, Int signed_bytes) {
+    asm("vpdpbusd %[s], %[u], %[sum]" : [sum] "+v"(sum) : [u] "v"(unsigned_bytes), [s] "v"(signed_bytes));
+    return sum;
+  }
+  static Int dot(Int sum, Int factor, Int codes) { return dot_bytes(sum, codes, factor); }
+  static Int dot(Int sum, Int factor, SignedInt codes) { return dot_bytes(sum, factor, codes.codes); }
 
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
@@ -62,14 +78,22 @@ struct Avx512 {
   }
 
   static Float to_float(Int x) { return _mm512_cvtepi32_ps(x); }
-  static Float low_half(Int x) { return to_float(_mm512_and_si512(x, _mm512_set1_epi32(0xffff))); }
-  static Float high_half(Int x) { return to_float(_mm512_srli_epi32(x, 16)); }
-  /// Rounds to 16-bit integers, which are returned.
-  static Float round_to_codes(Pair* out, Float x) {
-    Int codes = _mm512_cvtps_epi32(x);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_maskz_cvtepi32_epi16(0xffff, codes));
-    return to_float(codes);
+  /// One of the four codes in each lane.
+  static Float code(const SignedCodes* p, size_t which) {
+    Int high = _mm512_slli_epi32(load(p).codes, static_cast<unsigned>(24 - 8 * which));
+    return to_float(_mm512_srai_epi32(high, 24));
   }
+  static Float code(const Codes* p, size_t which) {
+    return to_float(_mm512_and_si512(_mm512_srli_epi32(load(p), static_cast<unsigned>(8 * which)), _mm512_set1_epi32(0xff)));
+  }
+  /// Rounds 16 numbers, which are returned.
+  static Float round_to_factors(Factor* out, Float x) {
+    Int integers = _mm512_cvtps_epi32(x);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(0xffff, integers));
+    return to_float(integers);
+  }
+  static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static Float floor(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ class FewRows {
 
   size_t rows() const { return rows_; }
   float* extra(size_t row) const { return lanes_ + row * lane_count_ + V::kLanes; }
+  /// Of the probabilities of a row so far.
+  float sum(size_t row) const { return V::sum(V::load(lanes_ + row * lane_count_)); }
   /// Scores [rows][32] of the block at `first` become probabilities.
   void softmax(size_t first, float* scores) const {
     bool whole = all_seen(first);
@@ -42,7 +44,7 @@ class FewRows {
   /// What any of them sees of it.
   Seen seen(size_t first) const { return seen_by_any(task_, 0, task_.tokens - 1, first); }
   void finish() const {
-    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = V::sum(V::load(lanes_ + row * lane_count_));
+    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = sum(row);
   }
 
  private:

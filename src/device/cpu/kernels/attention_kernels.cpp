@@ -30,7 +30,7 @@ size_t attention_scratch_bytes(const KvLayout& layout, size_t rows) {
   size_t dimensions = layout.key_dim + 1;
   size_t queries = padded * (dimensions + 2 * groups);
   size_t block = kKvBlock * (dimensions + layout.value_lanes);
-  size_t few = kGroup * groups * (kLanes + kKvBlock) + groups * (kKvBlock + 1);
+  size_t few = kGroup * groups * (kLanes + kKvBlock + 1) + groups * (kKvBlock + 1);
   return (queries + block + padded * kLanes + few) * sizeof(float) + kParts * kAlignment;
 }
 

@@ -27,23 +27,23 @@ struct CodedKeys {
   void load(size_t pair, size_t lane, typename V::Float& even, typename V::Float& odd) const {
     const float* group = scales + 2 * pair / kKvGroup * 2 * kKvBlock + lane;
     auto scale = V::load(group), offset = V::load(group + kKvBlock);
-    auto both = V::load(codes + pair * kKvBlock + lane);
-    even = V::fma(V::low_half(both), scale, offset);
-    odd = V::fma(V::high_half(both), scale, offset);
+    const Codes* four = codes + pair / 2 * kKvBlock + lane;
+    even = V::fma(V::code(four, 2 * (pair % 2)), scale, offset);
+    odd = V::fma(V::code(four, 2 * (pair % 2) + 1), scale, offset);
   }
 };
 
 /// Values as codes: rows are tokens, lanes are dimensions.
 template <class V>
 struct CodedValues {
-  const Codes* codes;
+  const SignedCodes* codes;
   const float* scales;
   size_t stride;
   void load(size_t pair, size_t lane, typename V::Float& even, typename V::Float& odd) const {
     const float* group = scales + lane / kKvGroup * 2 * kKvBlock + 2 * pair;
-    auto both = V::load(codes + pair * stride + lane);
-    even = V::fma(V::low_half(both), V::set(group[0]), V::set(group[kKvBlock]));
-    odd = V::fma(V::high_half(both), V::set(group[1]), V::set(group[kKvBlock + 1]));
+    const SignedCodes* four = codes + pair / 2 * stride + lane;
+    even = V::fma(V::code(four, 2 * (pair % 2)), V::set(group[0]), V::set(group[kKvBlock]));
+    odd = V::fma(V::code(four, 2 * (pair % 2) + 1), V::set(group[1]), V::set(group[kKvBlock + 1]));
   }
 };
 
@@ -160,7 +160,8 @@ class ManyRows {
       case KvPrecision::f16: return load_floats<Half>(values, kKvBlock, lanes, seen, values_);
       case KvPrecision::bf16: return load_floats<Brain>(values, kKvBlock, lanes, seen, values_);
       case KvPrecision::u8: {
-        CodedValues<V> source{reinterpret_cast<const Codes*>(values), reinterpret_cast<const float*>(block + layout_.value_scales), lanes};
+        CodedValues<V> source{reinterpret_cast<const SignedCodes*>(values), reinterpret_cast<const float*>(block + layout_.value_scales),
+                              lanes};
         return convert_rows<V>(source, kKvBlock / 2, lanes, seen, values_);
       }
     }

@@ -3,9 +3,10 @@
 // Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so
 // that each file has its own copy compiled for its processor. V has
 //   Float, Int; kLanes floats to a vector; register tiles of at most kRows rows (kFewTile of few) by kColumns vectors
-//   load of float, Half, Brain (to Float), Codes and Pair (to Int); spread, of one float or Pair to all lanes; dot(sum, a, b)
-//   exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to 1e-4
-//   and arithmetic. max(a, b) is b where one is NaN.
+//   load of float, Half, Brain (to Float), codes and Pair; spread, of one float, Pair or Factor to all lanes; dot(sum, a, b)
+//   Factor: four integers that are multiplied with codes, up to kQueryMax and, for values, from 0 to kWeightMax; kRefined: whether the
+//   latter is too coarse for some probabilities exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to
+//   1e-4 and arithmetic. max(a, b) is b where one is NaN.
 
 #include <cstddef>
 #include <cstdint>
@@ -22,10 +23,15 @@ struct Half {
 struct Brain {
   uint16_t bits;
 };
+/// Four codes that lie together: of keys, from 0 to 255.
 struct Codes {
-  uint8_t pair[2];
+  uint8_t of[4];
 };
-/// Two 16-bit numbers that a dot product takes together: integers or bf16.
+/// Of values, from -128 to 127.
+struct SignedCodes {
+  int8_t of[4];
+};
+/// Two bf16 numbers that a dot product takes together.
 struct Pair {
   uint32_t bits;
 };
@@ -55,23 +61,36 @@ inline void in_parts(size_t total, const F& f) {
 }
 
 /// Asks for the lines of the next block a few at a time, between products: all at once they would fill the queue to memory and hold up the
-/// rest.
+/// rest. A loop takes a Walk of its own and gives it back, so that its steps have no branch, which compilers would make two loops of.
 class Ahead {
  public:
+  struct Walk {
+    const std::byte* next;
+    size_t stride;
+    void step() {
+#pragma GCC unroll 4
+      for (size_t line = 0; line < kStride; line += 64) __builtin_prefetch(next + line);
+      next += stride;
+    }
+  };
+
   Ahead() = default;
   Ahead(const std::byte* next, size_t bytes) : next_(next), end_(next + bytes) {}
-  void step() {
-    if (next_ >= end_) return;
-    __builtin_prefetch(next_);
-    __builtin_prefetch(next_ + 64);
-    next_ += 128;
-  }
+  /// Stays where it is after the last line.
+  Walk walk() const { return {next_, next_ < end_ ? kStride : 0}; }
+  void back(const Walk& walk) { next_ = walk.next; }
 
  private:
+  /// Covers a block in the steps that 8 rows take for it, in each precision.
+  static constexpr size_t kStride = 192;
   const std::byte *next_ = nullptr, *end_ = nullptr;
 };
 struct NothingAhead {
-  void step() const {}
+  struct Walk {
+    void step() const {}
+  };
+  Walk walk() const { return {}; }
+  void back(const Walk&) const {}
 };
 
 /// finish(r, n, start(r, n) + sum over k < depth of a[r * kRowStep + k * kDepthStep] * b[k * b_stride + n * lanes]): R rows by N vectors,
@@ -83,8 +102,9 @@ inline void multiply(const A* a, const B* b, size_t b_stride, size_t depth, Next
   for (size_t r = 0; r < R; ++r)
 #pragma GCC unroll 4
     for (size_t n = 0; n < N; ++n) sums[r][n] = start(r, n);
+  auto walk = ahead.walk();
   for (size_t k = 0; k < depth; ++k, a += kDepthStep, b += b_stride) {
-    ahead.step();
+    walk.step();
     decltype(V::load(b)) vectors[N];
 #pragma GCC unroll 4
     for (size_t n = 0; n < N; ++n) vectors[n] = V::load(b + n * V::kLanes);
@@ -95,6 +115,7 @@ inline void multiply(const A* a, const B* b, size_t b_stride, size_t depth, Next
       for (size_t n = 0; n < N; ++n) sums[r][n] = V::dot(sums[r][n], factor, vectors[n]);
     }
   }
+  ahead.back(walk);
 #pragma GCC unroll 16
   for (size_t r = 0; r < R; ++r)
 #pragma GCC unroll 4

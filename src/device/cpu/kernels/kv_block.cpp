@@ -111,24 +111,37 @@ Codes quantize(const float* x, size_t count) {
   return result;
 }
 
-/// Codes `step` apart within pairs and `pair_step` from pair to pair; returns as write_row does.
-bool write_codes(std::byte* out, size_t step, size_t pair_step, float* scales, const float* x, size_t count) {
+/// Where the codes of a token lie: `step` apart within fours and `four_step` from four to four. Those of values are 128 less than in a
+/// group, for which their offsets make up.
+struct CodePlaces {
+  size_t step, four_step;
+  bool is_signed;
+
+  size_t at(size_t i) const { return i / 4 * four_step + i % 4 * step; }
+};
+constexpr CodePlaces kKeyCodes{1, 4 * kKvBlock, false};
+constexpr CodePlaces kValueCodes{4, 16, true};
+
+/// Returns as write_row does.
+bool write_codes(std::byte* out, const CodePlaces& places, float* scales, const float* x, size_t count) {
   bool finite = true;
   for (size_t begin = 0; begin < count; begin += kKvGroup, scales += kGroupScales) {
     size_t size = std::min(kKvGroup, count - begin);
     Codes group = quantize(x + begin, size);
     scales[0] = group.scale;
-    scales[kKvBlock] = group.offset;
+    scales[kKvBlock] = places.is_signed ? std::fma(128.0f, group.scale, group.offset) : group.offset;
     finite &= std::isfinite(group.offset);
-    for (size_t i = begin; i < begin + size; ++i) out[i / 2 * pair_step + i % 2 * step] = std::byte{group.codes[i - begin]};
+    std::byte flip{places.is_signed ? uint8_t{0x80} : uint8_t{0}};
+    for (size_t i = 0; i < size; ++i) out[places.at(begin + i)] = std::byte{group.codes[i]} ^ flip;
   }
   return finite;
 }
 
-void read_codes(const std::byte* in, size_t step, size_t pair_step, const float* scales, size_t count, float* x) {
+void read_codes(const std::byte* in, const CodePlaces& places, const float* scales, size_t count, float* x) {
   for (size_t i = 0; i < count; ++i) {
     const float* group = scales + i / kKvGroup * kGroupScales;
-    x[i] = std::fma(static_cast<float>(in[i / 2 * pair_step + i % 2 * step]), group[0], group[kKvBlock]);
+    auto code = static_cast<uint8_t>(in[places.at(i)]);
+    x[i] = std::fma(places.is_signed ? static_cast<float>(static_cast<int8_t>(code)) : static_cast<float>(code), group[0], group[kKvBlock]);
   }
 }
 
@@ -143,8 +156,8 @@ void mark_token(const KvLayout& layout, std::byte* block, size_t token, bool fin
   std::memcpy(block + layout.nonfinite, &bits, sizeof(bits));
 }
 
-/// Where the codes of a token's value start: pairs of tokens lie together.
-size_t value_codes(const KvLayout& layout, size_t token) { return layout.values + token / 2 * 2 * layout.value_lanes + token % 2; }
+/// Four tokens lie together.
+size_t value_codes_at(const KvLayout& layout, size_t token) { return layout.values + token / 4 * 4 * layout.value_lanes + token % 4; }
 
 template <class T>
 bool write_token(const KvLayout& layout, std::byte* block, size_t token, const float* key, const float* value) {
@@ -153,15 +166,16 @@ bool write_token(const KvLayout& layout, std::byte* block, size_t token, const f
 }
 
 bool write_token_codes(const KvLayout& layout, std::byte* block, size_t token, const float* key, const float* value) {
-  write_codes(block + 2 * token, 1, 2 * kKvBlock, floats(block + layout.key_scales) + token, key, layout.key_dim);
-  return write_codes(block + value_codes(layout, token), 2, 4, floats(block + layout.value_scales) + token, value, layout.value_dim);
+  write_codes(block + 4 * token, kKeyCodes, floats(block + layout.key_scales) + token, key, layout.key_dim);
+  return write_codes(block + value_codes_at(layout, token), kValueCodes, floats(block + layout.value_scales) + token, value,
+                     layout.value_dim);
 }
 
 }  // namespace
 
 KvLayout kv_layout(KvPrecision precision, size_t key_dim, size_t value_dim) {
   KvLayout layout{precision, key_dim, value_dim, round_up(value_dim, 16)};
-  size_t code = code_bytes(precision), key_rows = precision == KvPrecision::u8 ? round_up(key_dim, 2) : key_dim;
+  size_t code = code_bytes(precision), key_rows = precision == KvPrecision::u8 ? round_up(key_dim, 4) : key_dim;
   layout.key_scales = key_rows * kKvBlock * code;
   layout.values = layout.key_scales + scale_bytes(precision, key_dim);
   layout.value_scales = layout.values + kKvBlock * layout.value_lanes * code;
@@ -186,8 +200,7 @@ void kv_read_key(const KvLayout& layout, const std::byte* block, size_t token, f
     case KvPrecision::f32: return read_row<float>(block + token * 4, kKvBlock, layout.key_dim, key);
     case KvPrecision::f16: return read_row<float16>(block + token * 2, kKvBlock, layout.key_dim, key);
     case KvPrecision::bf16: return read_row<bfloat16>(block + token * 2, kKvBlock, layout.key_dim, key);
-    case KvPrecision::u8:
-      return read_codes(block + 2 * token, 1, 2 * kKvBlock, floats(block + layout.key_scales) + token, layout.key_dim, key);
+    case KvPrecision::u8: return read_codes(block + 4 * token, kKeyCodes, floats(block + layout.key_scales) + token, layout.key_dim, key);
   }
 }
 
@@ -199,7 +212,8 @@ void kv_read_value(const KvLayout& layout, const std::byte* block, size_t token,
     case KvPrecision::f16: return read_row<float16>(values + first * 2, 1, layout.value_dim, value);
     case KvPrecision::bf16: return read_row<bfloat16>(values + first * 2, 1, layout.value_dim, value);
     case KvPrecision::u8:
-      return read_codes(block + value_codes(layout, token), 2, 4, floats(block + layout.value_scales) + token, layout.value_dim, value);
+      return read_codes(block + value_codes_at(layout, token), kValueCodes, floats(block + layout.value_scales) + token, layout.value_dim,
+                        value);
   }
 }
 

@@ -9,13 +9,13 @@ constexpr size_t kKvBlock = 32;  ///< tokens whose keys and values lie together
 constexpr size_t kKvGroup = 32;  ///< dimensions that share a scale and an offset
 
 /// How keys and values are kept. u8: value = code * scale + offset, with a scale and an offset (f32) for every token, head and group of 32
-/// dimensions.
+/// dimensions; codes of keys are unsigned, those of values signed, as 8-bit dot products take them.
 enum class KvPrecision : uint8_t { f32, f16, bf16, u8 };
 
 /// A block: keys and values of one head for 32 tokens, in memory aligned to 64 bytes that was zero before its first token. The order suits
-/// the kernels: lanes are tokens for keys, dimensions for values; pairs are what a 16-bit dot product takes.
-/// - keys at 0: [key_dim][32 tokens]; u8: [key_dim / 2][32 tokens][2]
-/// - values: [32 tokens][value_lanes]; u8: [16][value_lanes][2 tokens]
+/// the kernels: lanes are tokens for keys, dimensions for values; four codes are what an 8-bit dot product takes.
+/// - keys at 0: [key_dim][32 tokens]; u8: [key_dim / 4][32 tokens][4]
+/// - values: [32 tokens][value_lanes]; u8: [8][value_lanes][4 tokens]
 /// - u8, both: [groups] of 32 scales and 32 offsets, one a token
 /// - nonfinite: a bit for each token whose stored values have a NaN or infinity
 struct KvLayout {
