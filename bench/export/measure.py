@@ -76,9 +76,10 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def run(command, out, log, environment=None):
+def run(command, out, log, environment=None, inputs=(WORK / "checkpoint" / "model.safetensors",)):
     shutil.rmtree(out, ignore_errors=True)
-    drop_from_cache(WORK / "checkpoint" / "model.safetensors")
+    for file in inputs:
+        drop_from_cache(file)
     start, start_cpu = time.monotonic(), cpu_seconds()
     with open(log, "w") as output:
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Export and 4-bit compression of a 1.1-billion-parameter model: nibble beside optimum-cli. Options go to measure.py.
+# With --scale as the first option: models of 30 GB, nibble alone (scale.py, which needs Python with numpy only).
 # BENCH_PYTHON=... takes a Python that has bench/requirements.txt already instead of making build/bench-venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -14,6 +15,10 @@ make_venv() {
   cp bench/requirements.txt "$venv/made-from.txt"
 }
 
+if [ "${1:-}" = --scale ]; then
+  shift
+  exec "${BENCH_PYTHON:-python3}" -B bench/export/scale.py "$@"
+fi
 if [ -z "${BENCH_PYTHON:-}" ]; then
   make_venv
   BENCH_PYTHON=$venv/bin/python

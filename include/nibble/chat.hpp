@@ -27,6 +27,17 @@ class ChatHistory {
   void pop_back();
   void clear() { messages_.clear(); }
 
+  /// What the template gets as "tools": the JSON text of an array; an empty array for none. Throws Error{invalid_argument} for anything
+  /// else.
+  void set_tools(std::string_view tools);
+  /// The JSON text of the array; empty when there are no tools.
+  const std::string& tools() const { return tools_; }
+  /// Further variables of the template ("documents", "enable_thinking" ...): the JSON text of an object. Throws Error{invalid_argument}
+  /// for anything else.
+  void set_extra_context(std::string_view variables);
+  /// The JSON text of the object; empty when there are none.
+  const std::string& extra_context() const { return extra_context_; }
+
   size_t size() const { return messages_.size(); }
   bool empty() const { return messages_.empty(); }
   /// The JSON text of one message.
@@ -36,6 +47,7 @@ class ChatHistory {
 
  private:
   std::vector<std::string> messages_;
+  std::string tools_, extra_context_;
 };
 
 /// Options of a rendering. The limits are there because templates come with models from strangers: they bound time and memory.
@@ -73,7 +85,7 @@ class ChatTemplate {
   /// Throws Error{invalid_argument} with the template's own words where it calls raise_exception(), and with the line for
   /// anything else that goes wrong in it; Error{exhausted} beyond the limits.
   std::string render(std::string_view context, const ChatRenderOptions& options = {}) const;
-  /// The same for the messages of a history; `variables` is the JSON text of an object with all other variables.
+  /// The same for a history; `variables` is the JSON text of an object with all other variables, which win over the history's own.
   std::string render(const ChatHistory& history, std::string_view variables = "{}", const ChatRenderOptions& options = {}) const;
   /// The same with the ranges of the generation blocks; with continue_final_message they may reach beyond the text.
   RenderedChat render_tracked(std::string_view context, const ChatRenderOptions& options = {}) const;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nibble/compression_report.hpp"
 #include "nibble/context.hpp"
 #include "nibble/progress.hpp"
 
@@ -26,6 +27,11 @@ struct WeightOptions {
   std::string backup_precision;               ///< "none", "int8_sym", "int8_asym"; empty = the format's default
   std::string sensitivity_metric;             ///< how layers are ranked when ratio < 1; empty = the default
 
+  // Precisions by measurement (docs/compression.md): each weight gets one between weight_format (int4 unless given; finer groups, int8) and
+  // what it is stored in. At most one of the two.
+  std::optional<double> budget_gb;  ///< size of the .bin at most, in 10^9 bytes
+  std::optional<double> max_kl;     ///< KL divergence from the source at most, in nats per token, as measured; the smallest .bin for it
+
   // Methods for formats of up to 4 bits. All but awq need data.
   bool awq = false;               ///< scales columns before they are quantized; better with data
   bool scale_estimation = false;  ///< chooses scales by the error of the layers' outputs
@@ -38,11 +44,14 @@ struct WeightOptions {
   std::optional<int64_t> num_samples;  ///< samples of the data; default 128
   std::optional<int64_t> seqlen;       ///< tokens of a sample; default 128, for some datasets another
 
+  /// A text file: the result's perplexity on it, and its divergence from the source, as evaluate() has them. Empty: none.
+  std::filesystem::path eval_text;
+
   /// Hub id whose default configuration "int4" without other options takes; empty: found in the model's own files.
   std::string model_id;
 };
 
-struct CompressReport {
+struct CompressReport : CompressionDetails {
   std::string format;                      ///< what was applied: "int4_asym, group size 128", ...
   uint64_t weight_bytes = 0;               ///< size of the new .bin
   uint64_t original_bytes = 0;             ///< of the .bin before

@@ -33,8 +33,10 @@ class LanguageModel {
   /// up to the row length; empty = all at once.
   Tensor logits(const std::vector<std::vector<int64_t>>& rows, const std::vector<int64_t>& chunks = {}, int64_t pad_id = 0);
 
- private:
   struct Impl;
+  explicit LanguageModel(std::unique_ptr<Impl> impl);  ///< for Nibble's own use
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 

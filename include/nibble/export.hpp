@@ -22,9 +22,15 @@ struct ExportOptions : WeightOptions {
   std::string family = {};
   /// Directories of LoRA adapters as PEFT saves them, merged into the weights in this order.
   std::vector<std::filesystem::path> adapters = {};
+  /// Write openvino_tokenizer.xml and openvino_detokenizer.xml too, for OpenVINO GenAI. A tokenizer that no such files can be made of is a
+  /// note in the report.
+  bool convert_tokenizer = true;
+  /// Goes on with what an export of the same model with the same options has written before it was killed, cancelled or out of space; all
+  /// of it is checked. Where nothing or something else is there, begins from the start. Cancelled, keeps what is written for the next run.
+  bool resume = false;
 };
 
-struct ExportReport {
+struct ExportReport : CompressionDetails {
   std::string model_type;
   std::string format;                      ///< what was applied: "fp16", "int4_asym, group size 128", ...
   uint64_t parameters = 0;                 ///< elements of all weights
@@ -32,12 +38,14 @@ struct ExportReport {
   double bits_per_weight = 0;              ///< of the weights, scales and zero points included
   std::map<std::string, uint64_t> layers;  ///< number of weights by precision
   std::vector<std::string> notes;          ///< what was chosen where the options left it open, and why
+  uint64_t kept_bytes = 0;                 ///< of the weights: what an earlier run had written
   double seconds = 0;
 };
 
 /// Exports a Hugging Face directory or a GGUF file to an OpenVINO IR directory: openvino_model.xml and .bin, configs, tokenizer files and
-/// chat template. `output` must not exist or be empty, and appears whole or not at all. Weights are streamed.
-/// Throws Error; cancelled through `progress`. Thread-safe.
+/// chat template. `output` must not exist or be empty, and appears whole or not at all: it is made in OUTPUT.partial, which a process that
+/// is killed leaves behind for ExportOptions::resume or for the next export to remove. Weights are streamed. Throws Error; cancelled
+/// through `progress`. Thread-safe.
 ExportReport export_model(const std::filesystem::path& model, const std::filesystem::path& output, const ExportOptions& options,
                           Context& context, Progress* progress = nullptr);
 

@@ -38,6 +38,7 @@ struct GenerationConfig {
   float frequency_penalty = 0.0f;   ///< the same times its count
   size_t logprobs = 0;              ///< > 0: scores are sums of the chosen tokens' log-probabilities
 
+  bool skip_special_tokens = true;  ///< texts are without special tokens; some models mark reasoning and tool calls by them
   bool apply_chat_template = true;  ///< a text prompt becomes a user's turn where the model has a template
 
   /// Throws Error{invalid_argument} naming the field, the value and what is allowed.

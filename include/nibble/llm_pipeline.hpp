@@ -106,6 +106,11 @@ class LLMPipeline {
   /// Throws Error{not_found} where the directory has none.
   const Tokenizer& tokenizer() const;
   bool has_chat_template() const;
+  /// The template for a history: of several named ones "tool_use" where the history has tools, as in transformers.
+  /// Throws Error{not_found} where the model has none.
+  const ChatTemplate& chat_template(const ChatHistory& history = {}) const;
+  /// Takes the place of the model's own ones.
+  void set_chat_template(ChatTemplate chat_template);
   /// The text that the model sees for a history, ready for encoding without special tokens.
   std::string apply_chat_template(const ChatHistory& history, bool add_generation_prompt = true) const;
   /// The device that runs the model.

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace nibble {
 
@@ -13,7 +12,12 @@ namespace nibble {
 /// Until commit() the bytes stand under a temporary name beside the target; without it the destructor removes them.
 class OutputFile {
  public:
+  struct InPlace {};
+
   explicit OutputFile(std::filesystem::path target);
+  /// Writes the file under its own name, over what it holds, and leaves it there whatever happens: for files of a directory that is not
+  /// committed yet.
+  OutputFile(std::filesystem::path target, InPlace);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
@@ -21,6 +25,13 @@ class OutputFile {
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  /// What the file holds, which must be in place; false when it ends before.
+  bool read_at(uint64_t offset, std::span<std::byte> bytes) const;
+  /// Cuts off what lies beyond.
+  void truncate(uint64_t bytes);
+  /// Makes the file `bytes` long and takes the space for it on the disk, where the file system can do that. Throws Error{exhausted} with
+  /// what is needed and what is there when these bytes, and `beside` for other files, are too many.
+  void reserve(uint64_t bytes, uint64_t beside = 0);
   /// Fills the file up to `bytes` with zeros, to be written over. Done in blocks of a large page, so that systems that keep files in large
   /// pages (Linux 6.16 for ext4, earlier for XFS) keep this one so: mapped, it is read up to a third faster.
   void reserve_in_large_pages(uint64_t bytes);
@@ -39,26 +50,5 @@ class OutputFile {
 
 /// Writes `text` as a whole file, atomically.
 void write_file(const std::filesystem::path& path, std::string_view text);
-
-/// A directory that appears whole: fill path(), then commit(). Without commit the destructor removes everything.
-class OutputDirectory {
- public:
-  /// Throws Error{invalid_argument} when `target` exists and is not an empty directory: nothing there is ever touched.
-  explicit OutputDirectory(std::filesystem::path target);
-  ~OutputDirectory();
-  OutputDirectory(const OutputDirectory&) = delete;
-  OutputDirectory& operator=(const OutputDirectory&) = delete;
-
-  const std::filesystem::path& path() const { return temporary_; }
-  void commit();
-
- private:
-  std::filesystem::path target_, temporary_;
-  std::vector<std::filesystem::path> made_parents_;  ///< nearest first; removed again without commit
-  bool committed_ = false;
-};
-
-/// Throws Error{exhausted} when the file system of `directory` has fewer than `bytes` free.
-void require_free_space(const std::filesystem::path& directory, uint64_t bytes);
 
 }  // namespace nibble

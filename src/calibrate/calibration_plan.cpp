@@ -12,18 +12,10 @@ namespace nibble {
 
 namespace {
 
-/// The only constant input of a product of two.
-std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence) {
-  if (node.input_count() != 2) return std::nullopt;
-  auto is_constant = [&](size_t i) { return dependence.of(*node.input(i).node) == Dependence::constant; };
-  if (is_constant(0) == is_constant(1)) return std::nullopt;
-  return is_constant(0) ? 0 : 1;
-}
-
 class Planner {
  public:
-  Planner(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers)
-      : order_(order), dependence_(dependence), visited_(layers.begin(), layers.end()) {
+  Planner(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers, Value result)
+      : order_(order), dependence_(dependence), result_(result), visited_(layers.begin(), layers.end()) {
     check(layers);
   }
 
@@ -33,7 +25,9 @@ class Planner {
     for (Node* node : order_) place(*node);
     for (CalibrationUnit& unit : plan_.units) add_expansions(unit);
     for (size_t i = 0; i < plan_.units.size(); ++i) note_reads(i);
+    if (result_) note_read(plan_.units.size(), result_);
     for (CalibrationUnit& unit : plan_.units) note_kept(unit);
+    if (result_) last_read_.erase(result_);
     note_expired();
     return std::move(plan_);
   }
@@ -52,6 +46,7 @@ class Planner {
   Dependence of(Value value) const { return dependence_.of(*value.node); }
 
   void find_needed() {
+    if (result_) needed_.insert(result_.node);
     for (auto node = order_.rbegin(); node != order_.rend(); ++node) {
       if (visited_.count(*node)) needed_.insert((*node)->input(1 - *find_weight(**node, dependence_)).node);
       if (!needed_.count(*node)) continue;
@@ -154,6 +149,7 @@ class Planner {
   CalibrationPlan plan_;
   std::span<Node* const> order_;
   const SampleDependence& dependence_;
+  Value result_;
   std::unordered_set<const Node*> visited_, needed_;
   std::unordered_map<const Node*, size_t> expansions_;  // and how many follow each other
   std::unordered_map<Value, size_t, ValueHash> last_read_;
@@ -161,8 +157,19 @@ class Planner {
 
 }  // namespace
 
-CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers) {
-  return Planner(order, dependence, layers).make();
+std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence) {
+  auto is_constant = [&](size_t i) { return dependence.of(*node.input(i).node) == Dependence::constant; };
+  if (node.is("Gather") && node.input_count() == 3) {
+    bool is_table = is_constant(0) && !is_constant(1) && is_constant(2);
+    return is_table ? std::optional<size_t>(0) : std::nullopt;
+  }
+  if (node.input_count() != 2 || is_constant(0) == is_constant(1)) return std::nullopt;
+  return is_constant(0) ? 0 : 1;
+}
+
+CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers,
+                                 Value result) {
+  return Planner(order, dependence, layers, result).make();
 }
 
 }  // namespace nibble

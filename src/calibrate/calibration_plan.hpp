@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,8 +32,12 @@ struct CalibrationPlan {
   std::vector<Node*> parameters;  ///< that the units read; their values are there from the start
 };
 
+/// The input of a layer that is its weight: the only constant input of a product of two, or the table of an embedding.
+std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence);
+
 /// Throws Error{invalid_argument} for a layer that is not in the graph, that has no weight (or nothing else), or is there twice.
-/// `dependence` is that of the nodes in `order`.
-CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers);
+/// `dependence` is that of the nodes in `order`. `result`, where given, is computed as well: it is kept by the unit that makes it.
+CalibrationPlan plan_calibration(std::span<Node* const> order, const SampleDependence& dependence, std::span<Node* const> layers,
+                                 Value result = {});
 
 }  // namespace nibble

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/thread_pool.hpp"
+#include "compress/layer_copy.hpp"
 #include "device/cpu/weight_matrix.hpp"
 #include "graph/graph.hpp"
 
@@ -20,11 +21,7 @@ class ConstantChain {
   Tensor tensor();
 
  private:
-  Value value() const { return layer_->input(port_); }
-
-  Graph graph_;
-  Node* layer_ = nullptr;
-  size_t port_;
+  LayerCopy copy_;
   ThreadPool& threads_;
 };
 

@@ -56,7 +56,7 @@ std::vector<std::vector<int64_t>> windows(const std::vector<int64_t>& ids, const
   if (ids.size() < options.length)
     fail(ErrorKind::invalid_argument, "dataset {}: {} tokens, fewer than the {} of one sample: give more text or shorter samples", name,
          ids.size(), options.length);
-  size_t room = ids.size() - options.length, least_step = std::max<size_t>(options.length / 4, 1);
+  size_t room = ids.size() - options.length, least_step = options.may_overlap ? std::max<size_t>(options.length / 4, 1) : options.length;
   size_t count = std::min(options.count, room / least_step + 1);
   std::vector<std::vector<int64_t>> samples;
   for (size_t i = 0; i < count; ++i) {

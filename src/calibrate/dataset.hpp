@@ -34,14 +34,16 @@ class TextEncoder {
 };
 
 struct SampleOptions {
-  size_t count = 128;   ///< at most so many samples
-  size_t length = 128;  ///< tokens of a sample: exactly so many from a text, at most from JSON lines
+  size_t count = 128;       ///< at most so many samples
+  size_t length = 128;      ///< tokens of a sample: exactly so many from a text, at most from JSON lines
+  bool may_overlap = true;  ///< windows of a short text share tokens
 };
 
 /// Samples of token ids from a dataset.
 ///
 /// A text is encoded as a whole (of a very long one the beginning) and cut in windows of `length` tokens, spread evenly over it; in a short
-/// text they overlap, by three quarters at most. A file .jsonl or .json has an object a line: {"text": ...}, {"messages": [...]} or
+/// text they overlap, by three quarters at most, unless that is not wanted: then there are fewer. A file .jsonl or .json has an object a
+/// line: {"text": ...}, {"messages": [...]} or
 /// {"ids": [...]}, cut to `length` tokens.
 ///
 /// Throws Error{corrupt} naming file and line for what is not UTF-8 or not such JSON, {invalid_argument} for a text with fewer tokens than

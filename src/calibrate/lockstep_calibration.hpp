@@ -33,8 +33,6 @@ class LockstepCalibration : public Calibration {
   void run(Graph& graph, std::span<Node* const> layers, const Visitor& visit) override;
 
  private:
-  class Run;
-
   std::vector<std::vector<int64_t>> samples_;
   Context& context_;
   const Progress* progress_;

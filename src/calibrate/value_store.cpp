@@ -40,6 +40,11 @@ void ValueStore::drop(size_t owner, Value value) {
   memory_ -= dropped.bytes;
 }
 
+void ValueStore::share(size_t from, size_t to) {
+  std::scoped_lock lock(mutex_);
+  for (const auto& [value, entry] : entries_[from]) entries_[to].try_emplace(value, Entry{entry.tensor, 0});
+}
+
 size_t ValueStore::memory_bytes() const {
   std::scoped_lock lock(mutex_);
   return memory_;

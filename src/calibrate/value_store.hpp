@@ -24,6 +24,8 @@ class ValueStore {
   /// Throws std::out_of_range for what was not put.
   Tensor get(size_t owner, Value value) const;
   void drop(size_t owner, Value value);
+  /// Gives `to` all values of `from` that it has none for. They are not copied, and count as memory of `from` alone.
+  void share(size_t from, size_t to);
 
   size_t memory_bytes() const;
   size_t spilled_bytes() const { return spill_.used_bytes(); }

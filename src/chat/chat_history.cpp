@@ -48,6 +48,20 @@ void ChatHistory::add_json(std::string_view message) {
   with_json(message, [&](jinja::Run& run, const Value& value) { messages_.push_back(message_text(run, value)); });
 }
 
+void ChatHistory::set_tools(std::string_view tools) {
+  with_json(tools, [&](jinja::Run& run, const Value& list) {
+    if (!list.is_list()) fail(ErrorKind::invalid_argument, "the tools of a chat have to be a JSON array");
+    tools_ = list.items().empty() ? std::string() : std::string(jinja::write_json(run, list, {}).text());
+  });
+}
+
+void ChatHistory::set_extra_context(std::string_view variables) {
+  with_json(variables, [&](jinja::Run& run, const Value& object) {
+    if (!object.is_dict()) fail(ErrorKind::invalid_argument, "the variables of a chat have to be a JSON object");
+    extra_context_ = object.dict().entries.empty() ? std::string() : std::string(jinja::write_json(run, object, {}).text());
+  });
+}
+
 void ChatHistory::pop_back() {
   if (messages_.empty()) fail(ErrorKind::invalid_argument, "the chat history has no message to take away");
   messages_.pop_back();

@@ -51,8 +51,7 @@ void check_time(const std::tm& time) {
   fail(kind, "{}:{}: {}: {}", name, failure.line(), to_string(failure.fault()), failure.what());
 }
 
-/// The variables of the context, with those that transformers always passes.
-Value read_context(jinja::Run& run, std::string_view text, const Value* messages) {
+Value read_variables(jinja::Run& run, std::string_view text) {
   Value given;
   try {
     given = jinja::read_json(run, text);
@@ -61,12 +60,23 @@ Value read_context(jinja::Run& run, std::string_view text, const Value* messages
     fail(ErrorKind::invalid_argument, "the variables of the chat template are not valid JSON: {}", failure.what());
   }
   if (!given.is_dict()) fail(ErrorKind::invalid_argument, "the variables of the chat template have to be a JSON object");
+  return given;
+}
+
+/// The variables of the context, with those of the history and those that transformers always passes.
+Value read_context(jinja::Run& run, std::string_view text, const ChatHistory* history) {
+  const Value given = read_variables(run, text);
   jinja::DictBuilder context(run);
   context.set(run.string("tools"), jinja::None{});
   context.set(run.string("documents"), jinja::None{});
   context.set(run.string("add_generation_prompt"), false);
+  if (history && !history->extra_context().empty()) {
+    const Value extra = read_variables(run, history->extra_context());
+    for (const auto& [key, value] : extra.dict().entries) context.set(key, value);
+  }
+  if (history && !history->tools().empty()) context.set(run.string("tools"), jinja::read_json(run, history->tools()));
   for (const auto& [key, value] : given.dict().entries) context.set(key, value);
-  if (messages) context.set(run.string("messages"), *messages);
+  if (history) context.set(run.string("messages"), jinja::read_json(run, history->to_json()));
   return context.value();
 }
 
@@ -95,9 +105,7 @@ RenderedChat render_chat(const jinja::Template& program, const std::string& name
   try {
     const jinja::Limits limits{options.max_steps, options.max_output_bytes, options.max_memory_bytes};
     jinja::Run run(limits, options.now ? *options.now : local_time());
-    std::optional<Value> messages;
-    if (history) messages = jinja::read_json(run, history->to_json());
-    Value variables = read_context(run, context, messages ? &*messages : nullptr);
+    Value variables = read_context(run, context, history);
     std::optional<FinalMessage> final_message;
     if (options.continue_final_message) variables = final_message.emplace(run, variables).marked();
     jinja::Rendering rendering = program.render(run, variables);

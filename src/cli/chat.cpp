@@ -6,6 +6,7 @@
 #include "cli/generation_options.hpp"
 #include "nibble/error.hpp"
 #include "nibble/llm_pipeline.hpp"
+#include "nibble/response_parser.hpp"
 #include "nibble/system.hpp"
 
 namespace nibble::cli {
@@ -17,10 +18,60 @@ constexpr const char* kHelp =
     "  Ctrl-C stops an answer. /clear forgets the conversation, /system TEXT starts a new one with a system message,\n"
     "  /history shows it, /stats times of the last answer, /exit or Ctrl-D ends.\n";
 
+/// Shows an answer while it comes, and keeps it: the reasoning first, faint on a terminal, with an empty line behind it.
+class Answer {
+ public:
+  explicit Answer(const ResponseParserOptions& options) : parser_(options), faint_(is_terminal(StandardStream::output)) {}
+
+  void add(std::string_view text) { show(parser_.feed(text)); }
+  void finish() {
+    show(parser_.finish());
+    in_reasoning(false);
+  }
+  std::string message() const { return response_.to_json(); }
+
+ private:
+  void show(const std::vector<ResponseDelta>& deltas) {
+    for (const ResponseDelta& delta : deltas) {
+      response_.add(delta);
+      if (delta.kind == ResponseDelta::Kind::finish) continue;
+      in_reasoning(delta.kind == ResponseDelta::Kind::reasoning);
+      print(delta.text);
+    }
+  }
+
+  void in_reasoning(bool reasoning) {
+    if (reasoning == reasoning_) return;
+    reasoning_ = reasoning;
+    if (faint_) print(reasoning ? "\033[2m" : "\033[0m");
+    if (!reasoning) print("\n\n");
+  }
+
+  ResponseParser parser_;
+  ParsedResponse response_;
+  bool faint_, reasoning_ = false;
+};
+
+/// How to take the model's answers apart. Markers of reasoning may be special tokens, so then all of them are in the text.
+ResponseParserOptions answer_options(const LLMPipeline& pipeline, GenerationConfig& config) {
+  ResponseParserOptions options;
+  options.format.reasoning_parser = detect_response_format(pipeline.chat_template().source()).reasoning_parser;
+  if (options.format.reasoning_parser == "none") return options;
+  config.skip_special_tokens = false;
+  const Tokenizer& tokenizer = pipeline.tokenizer();
+  for (int64_t id = 0; id < static_cast<int64_t>(tokenizer.vocab_size()); ++id)
+    if (tokenizer.is_special(id)) options.ignored_tokens.push_back(tokenizer.id_to_token(id));
+  return options;
+}
+
 class Conversation {
  public:
   Conversation(LLMPipeline& pipeline, GenerationConfig config, std::string system)
-      : pipeline_(pipeline), config_(std::move(config)), system_(std::move(system)), interactive_(is_terminal(StandardStream::input)) {
+      : pipeline_(pipeline),
+        config_(std::move(config)),
+        answer_options_(answer_options(pipeline, config_)),
+        system_(std::move(system)),
+        interactive_(is_terminal(StandardStream::input)) {
     restart();
   }
 
@@ -102,16 +153,21 @@ class Conversation {
 
   void answer(const std::string& message) {
     history_.add("user", message);
-    auto stream = [](std::string_view text) {
-      print(text);
-      return interrupt_pending() ? StreamingStatus::stop : StreamingStatus::running;
-    };
+    std::optional<Answer> answer;
     try {
+      answer_options_.prompt = pipeline_.apply_chat_template(history_);
+      answer.emplace(answer_options_);
+      auto stream = [&](std::string_view text) {
+        answer->add(text);
+        return interrupt_pending() ? StreamingStatus::stop : StreamingStatus::running;
+      };
       GenerationResult result = pipeline_.generate(history_, config_, stream);
-      history_.add("assistant", result.texts[0]);
+      answer->finish();
+      history_.add_json(answer->message());
       metrics_ = result.metrics;
       print(take_interrupt() ? "\n(stopped)\n" : "\n");
     } catch (const Error& error) {
+      if (answer) answer->finish();
       history_.pop_back();  // the conversation goes on without the message that failed
       std::cerr << "nibble: error: " << error.what() << "\n";
       if (!interactive_) throw;
@@ -125,6 +181,7 @@ class Conversation {
 
   LLMPipeline& pipeline_;
   GenerationConfig config_;
+  ResponseParserOptions answer_options_;
   std::string system_;
   bool interactive_;
   bool ended_ = false;
@@ -136,12 +193,15 @@ struct Options {
   ModelOptions model;
   GenerationOptions generation;
   std::string system;
+  std::optional<std::string> chat_template;
 };
 
 void run(const Options& o) {
   LLMPipeline pipeline(o.model.model, o.model.device, o.model.property_map(), o.model.context());
+  if (o.chat_template) pipeline.set_chat_template(open_chat_template(*o.chat_template));
   if (!pipeline.has_chat_template())
-    throw Error(ErrorKind::unsupported, fmt::format("{}: the model has no chat template; use nibble generate", o.model.model));
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: the model has no chat template; give --chat-template or use nibble generate", o.model.model));
   Conversation(pipeline, o.generation.apply(pipeline.generation_config()), o.system).run();
 }
 
@@ -152,6 +212,8 @@ void add_chat(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add_to(*command);
   command->add_option("--system", o->system, "system message");
+  command->add_option("--chat-template", o->chat_template,
+                      "a chat template to use instead of the model's: a .jinja file or a model directory");
   o->generation.add_to(*command);
   command->footer(
       "\nExamples:\n  nibble chat ./model\n  nibble chat ./model --system \"Answer in one sentence.\" --do-sample --temperature 0.7");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nibble/chat.hpp"
 #include "nibble/context.hpp"
 #include "nibble/device.hpp"
 
@@ -24,11 +25,13 @@ class UsageError : public std::runtime_error {
 
 void add_export(CLI::App& app);
 void add_compress(CLI::App& app);
+void add_convert_tokenizer(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_tokenize(CLI::App& app);  ///< and detokenize
 void add_template(CLI::App& app);
+void add_parse_response(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_bench(CLI::App& app);
@@ -61,6 +64,8 @@ std::vector<int64_t> parse_ids(const std::string& text);
 
 /// A whole file; throws Error{not_found} that calls it `what` ("the prompt file").
 std::string read_text_file(const std::string& path, std::string_view what);
+/// The chat template of a model directory or a GGUF file, or in a file of its own; throws Error{not_found}.
+ChatTemplate open_chat_template(const std::string& source);
 /// Everything on standard input.
 std::string read_stdin();
 /// Calls `answer` for each non-empty line of standard input; gives the parsed line or throws what it wants reported for it.

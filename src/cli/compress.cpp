@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.hpp"
+#include "cli/compression_details.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/weight_options.hpp"
 #include "nibble/system.hpp"
@@ -19,16 +20,18 @@ struct Options {
 };
 
 json to_json(const CompressReport& r, const Options& o) {
-  return {{"model", o.model.model},
-          {"output", o.output},
-          {"format", r.format},
-          {"weight_bytes", r.weight_bytes},
-          {"original_bytes", r.original_bytes},
-          {"bits_per_weight", r.bits_per_weight},
-          {"layers", r.layers},
-          {"notes", r.notes},
-          {"seconds", r.seconds},
-          {"peak_rss_mb", static_cast<double>(peak_resident_bytes()) / 1e6}};
+  json document{{"model", o.model.model},
+                {"output", o.output},
+                {"format", r.format},
+                {"weight_bytes", r.weight_bytes},
+                {"original_bytes", r.original_bytes},
+                {"bits_per_weight", r.bits_per_weight},
+                {"layers", r.layers},
+                {"notes", r.notes},
+                {"seconds", r.seconds},
+                {"peak_rss_mb", static_cast<double>(peak_resident_bytes()) / 1e6}};
+  add_details(document, r);
+  return document;
 }
 
 void print_report(const CompressReport& r, const Options& o) {
@@ -36,6 +39,7 @@ void print_report(const CompressReport& r, const Options& o) {
   for (const std::string& note : r.notes) print(fmt::format("  {}\n", note));
   print(fmt::format("  {} of weights (before: {}), {:.2f} bits per weight, {:.1f} s\n", human_bytes(static_cast<double>(r.weight_bytes)),
                     human_bytes(static_cast<double>(r.original_bytes)), r.bits_per_weight, r.seconds));
+  print_details(r);
 }
 
 void run(const Options& o) {
@@ -61,7 +65,8 @@ void add_compress(CLI::App& app) {
   command->footer(
       "\nExamples:\n  nibble compress ./llama-fp16 ./llama-int4 --weight-format int4\n"
       "  nibble compress model.xml model-int8.xml --weight-format int8\n"
-      "  nibble compress ./llama-fp16 ./llama-int4 --weight-format int4 --dataset my-texts.jsonl --gptq --num-samples 64");
+      "  nibble compress ./llama-fp16 ./llama-int4 --weight-format int4 --dataset my-texts.jsonl --gptq --num-samples 64\n"
+      "  nibble compress ./llama-fp16 ./llama-0.7gb --budget-gb 0.7 --eval validation.txt");
   command->callback([o] { run(*o); });
 }
 

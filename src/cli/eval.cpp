@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/command.hpp"
+#include "cli/compression_details.hpp"
 #include "cli/progress_bar.hpp"
 #include "nibble/error.hpp"
 #include "nibble/evaluate.hpp"
@@ -19,19 +20,11 @@ struct Options {
   bool as_json = false;
 };
 
-json to_json(const Perplexity& p) {
-  return {{"perplexity", p.perplexity},
-          {"nll_per_token", p.nll_per_token},
-          {"tokens", p.tokens},
-          {"predicted_tokens", p.predicted_tokens},
-          {"seconds", p.seconds}};
-}
-
 json to_json(const Evaluation& e, const Options& o, const std::string& device) {
   json document{{"model", o.model.model}, {"device", device}, {"window", o.window}};
-  document.update(to_json(e.model));
+  document.update(perplexity_json(e.model));
   if (e.reference) {
-    document["reference"] = to_json(*e.reference);
+    document["reference"] = perplexity_json(*e.reference);
     document["reference"]["model"] = o.reference;
     document["mean_kl"] = e.divergence->mean_kl;
     document["top1_agreement"] = e.divergence->top1_agreement;

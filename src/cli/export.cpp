@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.hpp"
+#include "cli/compression_details.hpp"
 #include "cli/progress_bar.hpp"
 #include "cli/weight_options.hpp"
 #include "nibble/export.hpp"
@@ -19,17 +20,20 @@ struct Options {
 };
 
 json to_json(const ExportReport& r, const Options& o) {
-  return {{"model", o.model.model},
-          {"output", o.output},
-          {"model_type", r.model_type},
-          {"format", r.format},
-          {"parameters", r.parameters},
-          {"weight_bytes", r.weight_bytes},
-          {"bits_per_weight", r.bits_per_weight},
-          {"layers", r.layers},
-          {"notes", r.notes},
-          {"seconds", r.seconds},
-          {"peak_rss_mb", static_cast<double>(peak_resident_bytes()) / 1e6}};
+  json document{{"model", o.model.model},
+                {"output", o.output},
+                {"model_type", r.model_type},
+                {"format", r.format},
+                {"parameters", r.parameters},
+                {"weight_bytes", r.weight_bytes},
+                {"bits_per_weight", r.bits_per_weight},
+                {"layers", r.layers},
+                {"notes", r.notes},
+                {"kept_bytes", r.kept_bytes},
+                {"seconds", r.seconds},
+                {"peak_rss_mb", static_cast<double>(peak_resident_bytes()) / 1e6}};
+  add_details(document, r);
+  return document;
 }
 
 void print_report(const ExportReport& r, const Options& o) {
@@ -37,11 +41,14 @@ void print_report(const ExportReport& r, const Options& o) {
                     r.format));
   for (const std::string& note : r.notes) print(fmt::format("  {}\n", note));
   if (!r.layers.empty()) print(fmt::format("  layers: {}\n", list_layers(r.layers)));
+  if (r.kept_bytes) print(fmt::format("  {} were there from an earlier run\n", human_bytes(static_cast<double>(r.kept_bytes))));
   print(fmt::format("  {} of weights, {:.2f} bits per weight, {:.1f} s\n", human_bytes(static_cast<double>(r.weight_bytes)),
                     r.bits_per_weight, r.seconds));
+  print_details(r);
 }
 
-void run(const Options& o) {
+void run(Options& o) {
+  o.export_options.convert_tokenizer = !o.disable_convert_tokenizer;
   ProgressBar progress(o.model.progress);
   auto context = o.model.context();
   ExportReport report = export_model(o.model.model, o.output, o.export_options, *context, &progress);
@@ -65,14 +72,17 @@ void add_export(CLI::App& app) {
   command->add_option("--merge-adapter", e.adapters, "directory of a LoRA adapter (PEFT) to merge; may be given several times")
       ->allow_extra_args(false);
   command->add_flag("--disable-convert-tokenizer", o->disable_convert_tokenizer,
-                    "accepted for compatibility: tokenizer files are copied as they are");
+                    "write no openvino_tokenizer.xml and openvino_detokenizer.xml");
+  command->add_flag("--resume", e.resume,
+                    "go on with an export that was interrupted; with this option an interrupt keeps what is written (in OUTPUT.partial)");
   command->add_option("-t,--threads", o->model.threads, "threads to use (default: one per core)")->check(CLI::Range(0, 4096));
   command->add_flag("--json", o->as_json, "print the result as JSON");
   command->footer(
       "\nExamples:\n  nibble export ./TinyLlama ./tinyllama-fp16 --weight-format fp16\n"
       "  nibble export ./TinyLlama ./tinyllama-int4 --weight-format int4 --sym --group-size 64\n"
       "  nibble export ./TinyLlama ./tinyllama-npu --for npu\n"
-      "  nibble export ./TinyLlama ./tinyllama-int4 --weight-format int4 --dataset auto --awq --scale-estimation");
+      "  nibble export ./TinyLlama ./tinyllama-int4 --weight-format int4 --dataset auto --awq --scale-estimation\n"
+      "  nibble export ./TinyLlama ./tinyllama-0.8gb --budget-gb 0.8 --eval validation.txt");
   command->callback([o] { run(*o); });
 }
 

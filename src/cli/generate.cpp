@@ -14,7 +14,7 @@ namespace {
 struct Options {
   ModelOptions model;
   GenerationOptions generation;
-  std::optional<std::string> prompt, prompt_file, ids;
+  std::optional<std::string> prompt, prompt_file, ids, chat_template;
   bool raw = false, as_json = false, jsonl = false;
 };
 
@@ -52,13 +52,20 @@ Prompt prompt_of(const Options& o) {
   return Prompt::from_text(o.prompt_file ? read_text_file(*o.prompt_file, "the prompt file") : read_stdin());
 }
 
+ChatHistory history_of(const json& line) {
+  ChatHistory history = ChatHistory::from_json(line["messages"].dump());
+  if (line.contains("tools")) history.set_tools(line["tools"].dump());
+  if (line.contains("chat_template_kwargs")) history.set_extra_context(line["chat_template_kwargs"].dump());
+  return history;
+}
+
 GenerationRequest request_of(const json& line, const GenerationConfig& defaults) {
   GenerationRequest request;
   request.config = line.contains("config") ? with_json_fields(defaults, line["config"].dump()) : defaults;
   if (line.contains("ids"))
     request.prompt = Prompt::from_ids(line["ids"].get<std::vector<int64_t>>());
   else if (line.contains("messages"))
-    request.prompt = Prompt::from_history(ChatHistory::from_json(line["messages"].dump()));
+    request.prompt = Prompt::from_history(history_of(line));
   else if (line.contains("prompt"))
     request.prompt = Prompt::from_text(line["prompt"].get<std::string>());
   else
@@ -141,6 +148,7 @@ void run(const Options& o) {
   std::optional<Prompt> prompt;
   if (!o.jsonl) prompt = prompt_of(o);
   LLMPipeline pipeline(o.model.model, o.model.device, o.model.property_map(), o.model.context());
+  if (o.chat_template) pipeline.set_chat_template(open_chat_template(*o.chat_template));
   GenerationConfig config = o.generation.apply(pipeline.generation_config());
   if (o.raw) config.apply_chat_template = false;
   if (o.jsonl) return run_lines(pipeline, config);
@@ -159,6 +167,7 @@ void add_generate(CLI::App& app) {
   command->add_option("-p,--prompt", o->prompt, "the prompt (default: standard input)");
   command->add_option("--prompt-file", o->prompt_file, "file with the prompt");
   command->add_option("--ids", o->ids, "the prompt as token ids: 1,2,3");
+  command->add_option("--chat-template", o->chat_template, "used instead of the model's: a .jinja file or a model directory");
   command->add_flag("--raw", o->raw, "leave the chat template out");
   command->add_flag("--json", o->as_json, "print the result as JSON, with ids, scores and metrics");
   command->add_flag("--jsonl", o->jsonl, "read a request from each line of standard input, print a JSON document for each");

@@ -21,11 +21,13 @@ void add_commands(CLI::App& app) {
   using namespace nibble::cli;
   add_export(app);
   add_compress(app);
+  add_convert_tokenizer(app);
   add_generate(app);
   add_chat(app);
   add_logits(app);
   add_tokenize(app);
   add_template(app);
+  add_parse_response(app);
   add_inspect(app);
   add_eval(app);
   add_bench(app);
@@ -55,6 +57,9 @@ int run(CLI::App& app, int argc, char** argv) {
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   std::signal(SIGINT, [](int) { std::_Exit(kInterrupted); });  // until a command that has something to clean up catches it
+#ifdef SIGXFSZ
+  std::signal(SIGXFSZ, SIG_IGN);  // files beyond the limit are errors like a full disk
+#endif
   CLI::App app("Exports, compresses and runs language models on the machine you have.", "nibble");
   app.set_version_flag("--version", NIBBLE_VERSION);
   app.require_subcommand(1);

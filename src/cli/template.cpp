@@ -16,15 +16,6 @@ struct Options {
   bool no_generation_prompt = false, as_json = false, jsonl = false;
 };
 
-ChatTemplate load(const std::string& source) {
-  if (std::filesystem::is_directory(source) || std::filesystem::path(source).extension() == ".gguf") {
-    auto found = load_chat_template(source);
-    if (!found) throw Error(ErrorKind::not_found, fmt::format("{}: there is no chat template here", source));
-    return *found;
-  }
-  return ChatTemplate(read_text_file(source, "the template"), source);
-}
-
 ChatHistory read_messages(const Options& o) {
   try {
     return ChatHistory::from_json(o.messages ? *o.messages : read_stdin());
@@ -34,7 +25,7 @@ ChatHistory read_messages(const Options& o) {
 }
 
 void run(const Options& o) {
-  ChatTemplate chat_template = load(o.source);
+  ChatTemplate chat_template = open_chat_template(o.source);
   if (o.jsonl) {
     auto answer = [&](const json& line) { print(dump_line({{"text", chat_template.render(line.dump())}}) + "\n"); };
     return for_each_json_line(answer, [](const std::string& error) { print(dump_line({{"error", error}}) + "\n"); });
@@ -46,6 +37,15 @@ void run(const Options& o) {
 }
 
 }  // namespace
+
+ChatTemplate open_chat_template(const std::string& source) {
+  if (std::filesystem::is_directory(source) || std::filesystem::path(source).extension() == ".gguf") {
+    auto found = load_chat_template(source);
+    if (!found) throw Error(ErrorKind::not_found, fmt::format("{}: there is no chat template here", source));
+    return *found;
+  }
+  return ChatTemplate(read_text_file(source, "the template"), source);
+}
 
 void add_template(CLI::App& app) {
   auto* command = app.add_subcommand("template", "Render a chat template");

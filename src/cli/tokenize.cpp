@@ -22,13 +22,21 @@ json encoded(const Tokenizer& tokenizer, const std::string& text, bool add_speci
   return document;
 }
 
+json encoded_line(const Tokenizer& tokenizer, const json& line, bool add_special_tokens) {
+  EncodeOptions options{.add_special_tokens = line.value("add_special_tokens", add_special_tokens), .offsets = true};
+  if (line.contains("max_length")) options.truncation = Truncation{.max_length = line.at("max_length").get<size_t>()};
+  auto text = line.at("text").get<std::string>();
+  bool is_pair = line.contains("pair");
+  Encoding encoding = is_pair ? tokenizer.encode_pair(text, line.at("pair").get<std::string>(), options) : tokenizer.encode(text, options);
+  json document{{"ids", encoding.ids}, {"offsets", encoding.offsets}};
+  if (is_pair) document["type_ids"] = encoding.type_ids;
+  return document;
+}
+
 void tokenize(const Options& o) {
   Tokenizer tokenizer(o.model);
   if (o.jsonl) {
-    auto answer = [&](const json& line) {
-      bool add_special = line.value("add_special_tokens", !o.no_special_tokens);
-      print(dump_line(encoded(tokenizer, line.at("text").get<std::string>(), add_special, true)) + "\n");
-    };
+    auto answer = [&](const json& line) { print(dump_line(encoded_line(tokenizer, line, !o.no_special_tokens)) + "\n"); };
     return for_each_json_line(answer, report);
   }
   json document = encoded(tokenizer, o.text ? *o.text : read_stdin(), !o.no_special_tokens, o.offsets);
@@ -74,7 +82,7 @@ void add_tokenize(CLI::App& app) {
   encode->add_flag("--no-special-tokens", o->no_special_tokens, "add no beginning- or end-of-text tokens");
   encode->add_flag("--offsets", o->offsets, "print where each token stands in the text, in code points");
   encode->add_flag("--json", o->as_json, "print the result as JSON");
-  encode->add_flag("--jsonl", o->jsonl, "read {\"text\": ...} from each line of standard input");
+  encode->add_flag("--jsonl", o->jsonl, "read {\"text\": ..., \"pair\": ..., \"max_length\": ...} from each line of standard input");
   encode->footer(
       "\nExamples:\n  nibble tokenize ./model --text \"Hello world\"\n  echo '{\"text\": \"Hi\", \"add_special_tokens\": false}' | nibble "
       "tokenize ./model --jsonl");

@@ -26,6 +26,17 @@ void add_formats(CLI::App& command, WeightOptions& o, const std::string& without
                      "model's files say)");
 }
 
+void add_search(CLI::App& command, WeightOptions& o) {
+  auto* budget =
+      command.add_option("--budget-gb", o.budget_gb,
+                         "size of the .bin at most, in 10^9 bytes: each weight gets the precision that measurement says is worth "
+                         "its bytes, from the weight format (default int4) over finer groups and int8 to floats");
+  auto* limit = command.add_option("--max-kl", o.max_kl,
+                                   "the smallest .bin whose KL divergence from the source, measured on held-out text, is at most this "
+                                   "(nats per token)");
+  budget->excludes(limit);
+}
+
 void add_methods(CLI::App& command, WeightOptions& o) {
   command.add_flag("--awq", o.awq, "activation-aware scaling of columns; without a dataset from the weights alone");
   command.add_flag("--scale-estimation", o.scale_estimation, "choose scales by the error of the layers' outputs; needs a dataset");
@@ -37,12 +48,15 @@ void add_methods(CLI::App& command, WeightOptions& o) {
   command.add_option("--num-samples", o.num_samples, "samples of the dataset (default 128)")->check(CLI::PositiveNumber);
   command.add_option("--seqlen", o.seqlen, "tokens of a sample (default 128; 32 for wikitext2 and c4, 256 for gsm8k)")
       ->check(CLI::PositiveNumber);
+  command.add_option("--eval", o.eval_text,
+                     "text file: report the result's perplexity on it, and KL divergence from and agreement with the source");
 }
 
 }  // namespace
 
 void add_weight_options(CLI::App& command, WeightOptions& options, const std::string& without) {
   add_formats(command, options, without);
+  add_search(command, options);
   add_methods(command, options);
 }
 

@@ -13,7 +13,7 @@ namespace nibble {
 
 namespace {
 
-constexpr size_t kPieceOfWeight = 65536;
+constexpr size_t kPieceOfWeight = size_t{1} << 20;  // elements of a lazy weight that are in memory at once
 
 /// The parts that a weight can be cut into. Those of a lazy weight should be whole parts of it, or each slice would
 /// produce the neighbours' elements again.
@@ -65,16 +65,18 @@ void store_codes(const WeightLayout& layout, const GroupBatch& groups, Batch& ba
 
 /// Counts what is wrong with the whole weight: the message is worth a pass.
 [[noreturn]] void fail_not_finite(const WeightTask& task) {
-  size_t total = task.layout.size(), count = 0;
-  WeightReader reader(task.weight, 0, total);
+  size_t total = task.layout.size(), count = 0, not_numbers = 0;
   std::vector<float> values;
   for (size_t at = 0; at < total; at += values.size()) {
     values.resize(std::min(kPieceOfWeight, total - at));
-    reader.read(at, values);
+    WeightReader(task.weight, at, values.size()).read(at, values);
     count += quantize_kernels().count_not_finite(values.data(), values.size());
+    not_numbers += static_cast<size_t>(std::count_if(values.begin(), values.end(), [](float value) { return std::isnan(value); }));
   }
   fail(ErrorKind::corrupt,
-       "weight '{}' has {} values that are infinite or not a number: the checkpoint is damaged or its training diverged", task.name, count);
+       "weight '{}' has {} values that are infinite or not a number ({} NaN, {} infinite): the checkpoint is damaged or its training "
+       "diverged",
+       task.name, count, not_numbers, count - not_numbers);
 }
 
 /// Of weights that are in the first-level cache, which makes the check all but free.
@@ -91,6 +93,22 @@ void quantize_batch(const WeightTask& task, size_t first_group, Batch& batch) {
   encode_groups(batch.weights, task.rule, batch.scales, batch.zero_points, batch.codes);
 }
 
+/// Of the groups of some blocks.
+float largest_scale(const WeightTask& task, size_t begin, size_t end) {
+  const WeightLayout& layout = task.layout;
+  size_t per_block = layout.columns * layout.group_size();
+  WeightReader reader(task.weight, begin * per_block, (end - begin) * per_block);
+  std::vector<float> weights, scales;
+  float largest = 0;
+  for (const GroupBatch& batch : group_batches(layout, begin, end)) {
+    read_groups(reader, layout, batch, weights);
+    scales.resize(batch.count);
+    float_scales(weights, task.rule, scales);
+    largest = std::max(largest, *std::max_element(scales.begin(), scales.end()));
+  }
+  return largest;
+}
+
 }  // namespace
 
 ElementType code_type(const WeightTask& task) {
@@ -104,15 +122,10 @@ SecondOrderScale::SecondOrderScale(std::shared_ptr<const WeightTask> task)
 float SecondOrderScale::value() const {
   std::call_once(once_, [&] {
     const WeightLayout& layout = task_->layout;
-    WeightReader reader(task_->weight, 0, layout.size());
-    std::vector<float> weights, scales;
+    size_t per_block = layout.columns * layout.group_size(), step = std::max<size_t>(1, kPieceOfWeight / per_block);
     float largest = 0;
-    for (const GroupBatch& batch : group_batches(layout, 0, layout.blocks)) {
-      read_groups(reader, layout, batch, weights);
-      scales.resize(batch.count);
-      float_scales(weights, task_->rule, scales);
-      largest = std::max(largest, *std::max_element(scales.begin(), scales.end()));
-    }
+    for (size_t begin = 0; begin < layout.blocks; begin += step)
+      largest = std::max(largest, largest_scale(*task_, begin, std::min(begin + step, layout.blocks)));
     value_ = second_order_scale(largest, layout.group_count());
   });
   return value_;

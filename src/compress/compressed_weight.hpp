@@ -13,13 +13,6 @@
 
 namespace nibble {
 
-/// What to make of one weight.
-struct WeightConfig {
-  CompressWeightsMode mode = CompressWeightsMode::int8_asym;
-  int64_t group_size = -1;
-  bool operator==(const WeightConfig&) const = default;
-};
-
 /// The float weight, how it is cut into groups and by what rule they become codes.
 struct WeightTask {
   std::string name;  ///< of the constant

@@ -59,6 +59,13 @@ struct WeightFormat {
   float largest;  ///< floating family: largest magnitude of a code, which the scale maps the largest weight to
 };
 
+/// What to make of one weight.
+struct WeightConfig {
+  CompressWeightsMode mode = CompressWeightsMode::int8_asym;
+  int64_t group_size = -1;
+  bool operator==(const WeightConfig&) const = default;
+};
+
 const WeightFormat& weight_format(CompressWeightsMode mode);
 
 std::string_view to_string(CompressWeightsMode mode);

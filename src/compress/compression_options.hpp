@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,9 @@ struct IgnoredScope {
   bool empty() const { return names.empty() && patterns.empty() && types.empty(); }
 };
 
+/// Precisions by the names of weights' constants.
+using AssignedPrecisions = std::map<std::string, WeightConfig>;
+
 /// Options of nncf.compress_weights, with its names and defaults. What is not given matters: int8 modes refuse
 /// options that have no meaning for them.
 struct WeightCompression {
@@ -34,6 +38,9 @@ struct WeightCompression {
   int64_t min_adjusted_group_size = 32;  ///< `adjust` gives smaller groups up
   IgnoredScope ignored_scope = {};
   Tensor codebook = {};  ///< CompressWeightsMode::codebook only: the levels, sorted
+
+  /// Instead of what mode, ratio, all_layers and backup say. Modes of up to 4 bits must be `mode`. Weights without one stay float.
+  std::optional<AssignedPrecisions> assigned = {};
 
   // Methods for layers of up to 4 bits. AWQ needs no data but is better with it, the others need it.
   std::optional<bool> awq = {};               ///< scales columns before quantization

@@ -150,6 +150,21 @@ void apply_ratio(PrecisionAssignment& assignment, std::span<const double> scores
   }
 }
 
+void apply_assigned(PrecisionAssignment& assignment, const AssignedPrecisions& assigned) {
+  size_t found = 0;
+  assignment.chosen.clear();
+  for (size_t i = 0; i < assignment.weights.size(); ++i) {
+    AssignedWeight& weight = assignment.weights[i];
+    auto entry = assigned.find(weight.layer.constant->name());
+    weight.config = entry == assigned.end() ? std::nullopt : std::optional(entry->second);
+    weight.ratio_defining = weight.config && !is_int8(weight.config->mode);
+    if (weight.ratio_defining) assignment.chosen.push_back(i);
+    found += weight.config.has_value();
+  }
+  if (found != assigned.size())
+    fail(ErrorKind::invalid_argument, "precisions are assigned to {} weights, of which the model has {}", assigned.size(), found);
+}
+
 void check_group_sizes(const PrecisionAssignment& assignment, int64_t group_size) {
   std::string failed;
   for (size_t i : assignment.chosen) {

@@ -33,6 +33,10 @@ PrecisionAssignment assign_precisions(const std::vector<WeightedLayer>& layers, 
 /// entry for each chosen weight.
 void apply_ratio(PrecisionAssignment& assignment, std::span<const double> scores, const CompressionPlan& plan);
 
+/// Gives weights the precisions that `assigned` has by the names of their constants, and leaves the others float. Throws
+/// Error{invalid_argument} for names that are no candidates.
+void apply_assigned(PrecisionAssignment& assignment, const AssignedPrecisions& assigned);
+
 /// Throws Error{invalid_argument} when the group size does not divide the width of a layer that has the main precision.
 void check_group_sizes(const PrecisionAssignment& assignment, int64_t group_size);
 

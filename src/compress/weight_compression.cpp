@@ -8,35 +8,11 @@
 #include "compress/decompression.hpp"
 #include "compress/ignored_scope.hpp"
 #include "compress/sensitivity.hpp"
+#include "compress/weight_task.hpp"
 
 namespace nibble {
 
 namespace {
-
-Tensor codebook_of(const WeightCompression& options) {
-  if (options.mode == CompressWeightsMode::codebook) return options.codebook;
-  if (options.mode == CompressWeightsMode::adaptive_codebook && options.codebook) return options.codebook;
-  return is_codebook(options.mode) ? cb4_codebook() : Tensor();
-}
-
-std::shared_ptr<const LevelTable> level_table_of(CompressWeightsMode mode, const Tensor& codebook) {
-  bool own = mode == CompressWeightsMode::codebook || mode == CompressWeightsMode::adaptive_codebook;
-  if (own) return std::make_shared<const LevelTable>(codebook_levels(codebook));
-  if (weight_format(mode).family == QuantizerFamily::levels)
-    return {std::shared_ptr<const void>(), &standard_levels(mode)};  // static, so nothing owns it
-  return nullptr;
-}
-
-uint64_t compressed_bytes(const WeightTask& task) {
-  const WeightFormat& format = weight_format(task.rule.mode);
-  size_t groups = task.layout.group_count();
-  uint64_t bytes = packed_bytes(code_type(task), task.layout.size()) + packed_bytes(format.scale, groups);
-  if (format.family == QuantizerFamily::asymmetric) bytes += packed_bytes(format.codes, groups);
-  if (is_offset_symmetric(format.mode)) bytes += 1;
-  if (format.mode == CompressWeightsMode::nvfp4) bytes += sizeof(float);
-  if (is_codebook(format.mode)) bytes += task.codebook.byte_size();
-  return bytes;
-}
 
 /// An adapter as NNCF stores it: int8_asym with a scale along the layer's own reduction axis.
 std::shared_ptr<const WeightTask> adapter_task(const Tensor& adapter, const std::vector<size_t>& reduction_axes, std::string name) {
@@ -58,8 +34,7 @@ class Compressor {
         context_(context),
         progress_(progress),
         calibration_(calibration),
-        codebook_(codebook_of(options)),
-        levels_(level_table_of(options.mode, codebook_)) {}
+        levels_(levels_of(options)) {}
 
   CompressionReport run();
 
@@ -81,8 +56,7 @@ class Compressor {
   Context& context_;
   Progress* progress_;
   Calibration* calibration_;
-  Tensor codebook_;
-  std::shared_ptr<const LevelTable> levels_;
+  ModeLevels levels_;
   PrecisionAssignment assignment_;
   std::vector<AwqTarget> awq_targets_;
   StatisticsByLayer statistics_;
@@ -95,8 +69,9 @@ void Compressor::choose() {
   LayerOrder order = layer_order(graph_);
   auto ignored = ignored_nodes(options_.ignored_scope, order.nodes);
   auto layers = weighted_layers(order);
-  assignment_ = assign_precisions(layers, ignored, plan_, codebook_ ? codebook_.size() : 0);
-  if (plan_.awq) awq_targets_ = find_awq_targets(layers, assignment_.weights, codebook_.size());
+  assignment_ = assign_precisions(layers, ignored, plan_, levels_.codebook ? levels_.codebook.size() : 0);
+  if (options_.assigned) apply_assigned(assignment_, *options_.assigned);
+  if (plan_.awq) awq_targets_ = find_awq_targets(layers, assignment_.weights, levels_.codebook.size());
 }
 
 void Compressor::collect() {
@@ -147,16 +122,8 @@ WeightWork Compressor::make_work(const AssignedWeight& weight) const {
   WeightWork work{.weight = weight, .task = nullptr, .layout = {}, .adapters = {}};
   if (!weight.config) return work;
   const Node& constant = *weight.layer.constant;
-  auto task = work.task = std::make_shared<WeightTask>();
-  task->name = constant.name();
-  task->weight = constant.constant();
-  task->layout = weight_layout(constant.constant().shape(), weight.layer.reduction_axes, weight.config->group_size, constant.name());
-  task->rule.mode = weight.config->mode;
-  task->rule.group_size = task->layout.group_size();
-  task->rule.large = weight.elements >= kLargeWeight;
-  if (is_codebook(weight.config->mode)) task->codebook = codebook_;
-  if (weight_format(weight.config->mode).family == QuantizerFamily::levels) task->levels = levels_, task->rule.levels = levels_.get();
-  if (weight.layer.kind == LayerKind::matmul && has_few_bits(weight.config->mode, codebook_.size()))
+  work.task = make_weight_task(constant, weight.layer.reduction_axes, *weight.config, levels_);
+  if (weight.layer.kind == LayerKind::matmul && has_few_bits(weight.config->mode, levels_.codebook.size()))
     work.layout = matrix_layout(constant.constant().shape(), weight.layer.reduction_axes);
   return work;
 }
@@ -176,7 +143,7 @@ void Compressor::apply_methods(GraphEdits& edits) {
   if (!awq_targets_.empty()) methods.apply_awq(awq_targets_, statistics_);
   for (WeightWork& work : works_)
     if (work.task) work.task->weight = work.weight.layer.constant->constant();
-  if (plan_.needs_means()) methods.estimate(statistics_, codebook_);
+  if (plan_.needs_means()) methods.estimate(statistics_, levels_.codebook);
   if (plan_.gptq) methods.run_gptq(*calibration_);
 }
 

@@ -7,6 +7,7 @@
 #include "export/config_keys.hpp"
 #include "export/families.hpp"
 #include "export/gguf/gguf_graph.hpp"
+#include "export/unused_weights.hpp"
 
 namespace nibble {
 
@@ -14,9 +15,9 @@ Graph build_checkpoint_graph(const std::filesystem::path& directory, const Check
   if (auto gguf = find_gguf(directory)) {
     if (!options.adapters.empty())
       fail(ErrorKind::unsupported, "{}: adapters are merged into Hugging Face checkpoints only, and this is a GGUF file", gguf->string());
-    WeightCounts counts;
-    Graph graph = build_gguf_graph(*gguf, options.format, &counts);
-    if (summary) *summary = {"gguf", std::move(counts), {}};
+    TakenWeights taken;
+    Graph graph = build_gguf_graph(*gguf, options.format, &taken);
+    if (summary) *summary = {"gguf", std::move(taken.counts), {}, {}, std::move(taken.source), std::move(taken.findings)};
     return graph;
   }
   ModelConfig config(directory);
@@ -27,8 +28,14 @@ Graph build_checkpoint_graph(const std::filesystem::path& directory, const Check
   QuantizedCheckpoint checkpoint = open_quantized_layers(directory, open_checkpoint(directory));
   for (const auto& adapter : options.adapters) checkpoint.weights = merge_adapter(std::move(checkpoint.weights), adapter);
   Graph graph;
-  WeightCounts counts = build_decoder(graph, decoder, checkpoint.weights, options.format);
-  if (summary) *summary = {std::move(checkpoint.method), std::move(counts), std::move(checkpoint.notes)};
+  TakenWeights taken = build_decoder(graph, decoder, checkpoint.weights, options.format);
+  if (!summary) return graph;
+  *summary = {std::move(checkpoint.method),
+              std::move(taken.counts),
+              std::move(checkpoint.notes),
+              unused_weights(*taken.source, taken.used, decoder.tied_embeddings),
+              taken.source,
+              std::move(taken.findings)};
   return graph;
 }
 

@@ -16,11 +16,14 @@ struct CheckpointOptions {
   std::vector<std::filesystem::path> adapters = {};  ///< directories of LoRA adapters, merged in this order
 };
 
-/// What became of the weights that a checkpoint holds in codes.
+/// What became of a checkpoint.
 struct CheckpointSummary {
-  std::string method;              ///< "gptq", ...; empty: the checkpoint is not quantized
-  WeightCounts weights;            ///< of ModelWeights
-  std::vector<std::string> notes;  ///< what a user should know
+  std::string method;                    ///< "gptq", ...; empty: the checkpoint is not quantized
+  WeightCounts weights;                  ///< of TakenWeights
+  std::vector<std::string> notes;        ///< what a user should know
+  std::vector<std::string> unused = {};  ///< tensors that the model has no use for
+  std::shared_ptr<const WeightSource> source = {};
+  std::shared_ptr<const WeightFindings> findings = {};  ///< complete when the weights have been made
 };
 
 /// The graph of a Hugging Face directory or of a GGUF file; its weights stay lazy views of the checkpoint, in codes where it is quantized.

@@ -31,7 +31,7 @@ class DecoderBuilder {
     logits.node->output_info().names.insert("logits");
     graph_.add("Result", {logits});
   }
-  const WeightCounts& counts() const { return weights_.counts(); }
+  TakenWeights taken() const { return weights_.take(); }
 
  private:
   Value scaled(Value x, float factor) { return factor == 1 ? x : b_.multiply(x, b_.f32(factor, x.shape().rank())); }
@@ -152,10 +152,10 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
   if (a.head_dim > 65536) fail(ErrorKind::corrupt, "{}: heads of {} elements are more than any model has", where, a.head_dim);
 }
 
-WeightCounts build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format) {
+TakenWeights build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format) {
   DecoderBuilder builder(graph, config, std::move(weights), format);
   builder.build();
-  return builder.counts();
+  return builder.taken();
 }
 
 }  // namespace nibble

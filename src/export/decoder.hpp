@@ -125,7 +125,7 @@ void check_decoder_config(const DecoderConfig& config, const std::string& where)
 /// model.project_out, lm_head. Those of experts: moe.path.{router, experts.{gate,up,down,gate_up}_proj, shared expert}; of latent
 /// attention: DeepSeek's; of convolutions: conv.{in_proj, conv, out_proj}.
 ///
-/// Returns what became of weights that the checkpoint holds in codes.
-WeightCounts build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format);
+/// Throws Error{not_found} with the names of all tensors that are missing.
+TakenWeights build_decoder(Graph& graph, const DecoderConfig& config, std::shared_ptr<const WeightSource> weights, FloatFormat format);
 
 }  // namespace nibble

@@ -2,13 +2,18 @@
 #include <chrono>
 #include <unordered_set>
 
+#include "base/disk.hpp"
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "base/output_directory.hpp"
 #include "base/output_file.hpp"
 #include "checkpoint/gguf/gguf_files.hpp"
 #include "export/checkpoint_graph.hpp"
+#include "export/export_identity.hpp"
 #include "export/exporter.hpp"
 #include "export/families.hpp"
+#include "export/releasing_progress.hpp"
+#include "export/unused_weights.hpp"
 #include "ir/writer.hpp"
 
 namespace nibble {
@@ -47,7 +52,7 @@ void write_runtime_info(Graph& graph, bool compressed) {
 }
 
 /// What a model directory holds beside its weights and what a run needs.
-constexpr std::array<std::string_view, 15> kCopiedFiles{"config.json",
+constexpr std::array<std::string_view, 17> kCopiedFiles{"config.json",
                                                         "generation_config.json",
                                                         "tokenizer.json",
                                                         "tokenizer.model",
@@ -61,6 +66,8 @@ constexpr std::array<std::string_view, 15> kCopiedFiles{"config.json",
                                                         "chat_template.json",
                                                         "spiece.model",
                                                         "sentencepiece.bpe.model",
+                                                        "qwen.tiktoken",
+                                                        "tiktoken.model",
                                                         "preprocessor_config.json"};
 
 constexpr size_t kMaxCopiedBytes = size_t{256} << 20;
@@ -75,6 +82,14 @@ void copy_files(const fs::path& from, const fs::path& to) {
   for (std::string_view name : kCopiedFiles)
     if (!(gguf && name == "config.json") && fs::is_regular_file(*directory / name))
       write_file(to / name, read_file(*directory / name, kMaxCopiedBytes));
+}
+
+uint64_t copied_bytes(const fs::path& from) {
+  uint64_t total = 0;
+  std::error_code code;
+  for (std::string_view name : kCopiedFiles)
+    if (uint64_t size = fs::file_size(from / name, code); !code) total += size;
+  return total;
 }
 
 /// As transformers derives it where a checkpoint has none.
@@ -120,6 +135,73 @@ void add_codes(const CheckpointSummary& summary, bool is_compressed, ExportRepor
   if (has_codes(summary)) report.format = fmt::format("{} codes of the checkpoint, the rest {}", summary.method, report.format);
 }
 
+constexpr const char* kXml = "openvino_model.xml";
+constexpr const char* kBin = "openvino_model.bin";
+
+/// What the weights take at least; which of them get more than the main format is not known yet.
+uint64_t least_bytes(const Graph& graph, const WeightChoice& choice, const ExportReport& report, const CheckpointSummary& summary) {
+  if (choice.passes.empty()) return ir_bin_size(graph);
+  if (has_codes(summary)) return 0;
+  return report.parameters * static_cast<uint64_t>(weight_format(choice.passes.front().mode).bits) / 8;
+}
+
+void warn_of_unused(const CheckpointSummary& summary, Context& context) {
+  constexpr size_t kMostNames = 10;
+  if (summary.unused.empty()) return;
+  context.log(LogLevel::warning, fmt::format("the model has no use for {} tensors of the checkpoint, which are left out: {}",
+                                             summary.unused.size(), shown_names(summary.unused, kMostNames)));
+}
+
+std::string list_counts(const std::map<std::string, uint64_t>& counts) {
+  constexpr size_t kMostNames = 10;
+  std::vector<std::string> texts;
+  for (const auto& [name, count] : counts) texts.push_back(fmt::format("{} ({})", name, count));
+  return shown_names(texts, kMostNames);
+}
+
+/// What was seen of the values while they were written. Of other constants than weights some are infinite on purpose.
+void warn_of_values(const CheckpointSummary& summary, const WriteResult& written, Context& context) {
+  std::map<std::string, uint64_t> not_finite = summary.findings->not_finite(), clipped = summary.findings->clipped();
+  for (const auto& [name, count] : written.not_finite)
+    if (name.starts_with("self.")) not_finite[name] += count;
+  if (!not_finite.empty())
+    context.log(LogLevel::warning,
+                fmt::format("weights hold values that are infinite or not a number: {}; the checkpoint is damaged or its training diverged",
+                            list_counts(not_finite)));
+  if (!clipped.empty())
+    context.log(LogLevel::warning,
+                fmt::format("values too large for fp16 became its largest, 65504: {}; bf16 (no weight format) or fp32 keeps them",
+                            list_counts(clipped)));
+}
+
+/// An earlier run's weights, which may be right; the rest is made anew.
+void remove_all_but_weights(const fs::path& directory) {
+  for (const auto& entry : fs::directory_iterator(directory))
+    if (entry.path().filename() != kBin) fs::remove_all(entry.path());
+}
+
+/// Everything that an export consists of.
+WriteResult fill(const fs::path& output, const fs::path& model, const Graph& graph, const WriteOptions& how, Context& context,
+                 Progress& progress) {
+  remove_all_but_weights(output);
+  WriteResult written = write_ir(graph, output / kXml, context, &progress, how);
+  copy_files(model, output);
+  write_generation_config(model, output);
+  if (progress.cancelled()) fail(ErrorKind::cancelled, "the export was cancelled");
+  return written;
+}
+
+/// What was written stays for the next run where that can do better.
+[[noreturn]] void give_up(OutputDirectory& directory, bool resumes, const Error& error) {
+  bool is_cancelled = error.kind() == ErrorKind::cancelled;
+  bool stays = resumes && (is_cancelled || error.kind() == ErrorKind::exhausted);
+  if (stays) directory.keep();
+  fail(error.kind(), "{}{}", error.what(),
+       stays          ? fmt::format("; what is written stays in {}, and --resume goes on with it", directory.workshop().string())
+       : is_cancelled ? "; nothing was left behind"
+                      : "");
+}
+
 }  // namespace
 
 std::vector<std::string> supported_model_types() {
@@ -128,8 +210,8 @@ std::vector<std::string> supported_model_types() {
   return types;
 }
 
-ExportReport export_checkpoint(const fs::path& model, const fs::path& output, const ExportOptions& options,
-                               const CalibrationFactory& calibration, Context& context, Progress* progress) {
+ExportReport export_checkpoint(const fs::path& model, const fs::path& output, const ExportOptions& options, const CompressionTools& tools,
+                               const FurtherFiles& more, Context& context, Progress* progress) {
   auto start = std::chrono::steady_clock::now();
   check_task(options.task);
   ModelConfig config(model);
@@ -149,19 +231,33 @@ ExportReport export_checkpoint(const fs::path& model, const fs::path& output, co
     int8.weight_format = "int8";
     choice = choose_weights(int8, {});
   }
-  OutputDirectory directory(output);
-  report.format = choice.description;
-  report.notes = choice.notes;
-  report.layers = apply_choice(graph, choice, calibration, context, progress).layers;
-  add_codes(summary, !choice.passes.empty(), report);
-  write_runtime_info(graph, !choice.passes.empty() || has_codes(summary));
-  report.weight_bytes = ir_bin_size(graph);
-  report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
-  write_ir(graph, directory.path() / "openvino_model.xml", context, progress);
-  copy_files(model, directory.path());
-  write_generation_config(model, directory.path());
-  if (progress && progress->cancelled()) fail(ErrorKind::cancelled, "the export was cancelled");
-  directory.commit();
+  warn_of_unused(summary, context);
+  bool resumes = options.resume && !choice.data;
+  if (options.resume && choice.data) context.log(LogLevel::warning, "an export that looks at data cannot be resumed: it begins again");
+  OutputDirectory directory(output, resumes ? OutputDirectory::Leftover::take_over : OutputDirectory::Leftover::remove);
+  try {
+    if (!resumes) require_free_space(directory.path(), least_bytes(graph, choice, report, summary) + copied_bytes(model));
+    ReleasingProgress releasing(summary.source, progress);
+    report.format = choice.description;
+    report.notes = choice.notes;
+    CompressionSummary done = apply_choice(graph, choice, tools, context, &releasing);
+    report.layers = std::move(done.layers);
+    report.search = std::move(done.search);
+    add_codes(summary, !choice.passes.empty(), report);
+    write_runtime_info(graph, !choice.passes.empty() || has_codes(summary));
+    report.weight_bytes = ir_bin_size(graph);
+    report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
+    WriteOptions how{.bytes_beside = copied_bytes(model)};
+    if (!choice.data) how.resumable = {directory.workshop() / "journal", export_identity(model, options), resumes};
+    WriteResult written = fill(directory.path(), model, graph, how, context, releasing);
+    warn_of_values(summary, written, context);
+    report.kept_bytes = written.kept_bytes;
+    if (more)
+      for (std::string& note : more(directory.path())) report.notes.push_back(std::move(note));
+    directory.commit();
+  } catch (const Error& error) {
+    give_up(directory, resumes, error);
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

@@ -4,6 +4,7 @@
 
 #include "base/fail.hpp"
 #include "export/assembled_weight.hpp"
+#include "export/unused_weights.hpp"
 #include "tensor/convert.hpp"
 
 namespace nibble {
@@ -25,6 +26,32 @@ std::string_view format_name(const CodeGrid& grid) {
     case ElementType::f8e4m3: return grid.scales == ElementType::f8e8m0 ? "mxfp8_e4m3" : "fp8_e4m3";
     default: return to_string(grid.codes);
   }
+}
+
+/// A constant of which only the shape is asked for.
+class MissingWeight final : public ConstantSource {
+ public:
+  explicit MissingWeight(Shape shape) : shape_(std::move(shape)) {}
+  size_t output_count() const override { return 1; }
+  ElementType type(size_t) const override { return ElementType::f32; }
+  const Shape& shape(size_t) const override { return shape_; }
+  int64_t rows() const override { return 1; }
+  void produce(int64_t, int64_t, std::span<const std::span<std::byte>>) const override {
+    fail(ErrorKind::not_found, "the values of a weight are asked for that the checkpoint does not hold");
+  }
+
+ private:
+  Shape shape_;
+};
+
+/// What the checkpoint itself says of a tensor that it does not hold: where was looked.
+std::string refusal_of(const WeightSource& source, const std::string& name) {
+  try {
+    source.info(name);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return name;
 }
 
 }  // namespace
@@ -82,9 +109,25 @@ std::shared_ptr<const EncodedConstant> ModelWeights::codes_of(const std::string&
   return format_ == FloatFormat::stored ? EncodedConstant::make(*source_, recipe(name), shape) : nullptr;
 }
 
+bool ModelWeights::require(const std::string& name) {
+  bool is_there = true;
+  for (const WeightPart& part : recipe(name).parts) {
+    bool has_part = source_->contains(part.tensor);
+    (has_part ? used_ : missing_).insert(part.tensor);
+    is_there = is_there && has_part;
+  }
+  return is_there;
+}
+
+Value ModelWeights::missing(const std::string& name, const Shape& shape) {
+  types_[name] = ElementType::f32;
+  return builder_.graph().add_constant({std::make_shared<MissingWeight>(shape), 0}).output();
+}
+
 Value ModelWeights::matrix(const std::string& name, const Shape& shape, std::string_view layer) {
   auto found = matrices_.find(name);
   if (found != matrices_.end()) return found->second;
+  if (!require(name)) return matrices_[name] = missing(name, shape);
   auto codes = codes_of(name, shape);
   bool keeps_codes = codes && codes->column_order().empty();
   return matrices_[name] = keeps_codes ? decompressed(name, shape, layer, codes) : floats(name, shape, layer);
@@ -92,6 +135,7 @@ Value ModelWeights::matrix(const std::string& name, const Shape& shape, std::str
 
 LinearWeight ModelWeights::linear_weight(const std::string& name, const Shape& shape) {
   if (auto found = ordered_matrices_.find(name); found != ordered_matrices_.end()) return found->second;
+  if (!require(name)) return {matrix(name, shape, "linear"), {}};
   auto codes = codes_of(name, shape);
   if (!codes || codes->column_order().empty()) return {matrix(name, shape, "linear"), {}};
   auto order = codes->column_order();
@@ -119,7 +163,7 @@ Value ModelWeights::floats(const std::string& name, const Shape& shape, std::str
   ElementType type = types_[name] = target_type(name);
   WeightRecipe from = recipe(name);
   if (source_->encoded(from.parts.at(0).tensor)) ++counts_["float"];
-  Node& constant = builder_.graph().add_constant(assemble_weight(*source_, from, shape, type), constant_name(name));
+  Node& constant = builder_.graph().add_constant(assemble_weight(*source_, from, shape, type, findings_), constant_name(name));
   constant.output_info().names.insert(constant.name());
   return as_f32(constant.output(), name, layer);
 }
@@ -133,10 +177,22 @@ Value ModelWeights::as_f32(Value value, const std::string& name, std::string_vie
 }
 
 Value ModelWeights::vector(const std::string& name, const Shape& shape, float plus) {
+  if (!require(name)) return missing(name, shape);
   Shape size{static_cast<int64_t>(element_count(shape))};
-  std::vector<float> values = to_floats(assemble_weight(*source_, recipe(name), size, ElementType::f32).tensor());
+  std::vector<float> values = to_floats(assemble_weight(*source_, recipe(name), size, ElementType::f32, findings_).tensor());
   for (float& value : values) value += plus;
   return builder_.graph().add_constant(Tensor::from<float>(shape, values)).output();
+}
+
+TakenWeights ModelWeights::take() const {
+  constexpr size_t kMostNames = 100;
+  if (missing_.empty()) return {counts_, source_, used_, findings_};
+  std::vector<std::string> others(std::next(missing_.begin()), missing_.end());
+  std::string more = others.empty() ? "" : fmt::format("; nor {}", shown_names(others, kMostNames));
+  fail(ErrorKind::not_found,
+       "{}{}: {} of the {} tensors that config.json asks for are missing; either the download is incomplete or the weights are of another "
+       "model",
+       refusal_of(*source_, *missing_.begin()), more, missing_.size(), missing_.size() + used_.size());
 }
 
 Value ModelWeights::vector(const std::string& name, int64_t size, size_t rank) {

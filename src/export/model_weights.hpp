@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "compress/decompression.hpp"
 #include "export/encoded_constant.hpp"
 #include "export/graph_builder.hpp"
+#include "export/weight_findings.hpp"
 #include "export/weight_map.hpp"
 
 namespace nibble {
@@ -29,6 +31,14 @@ struct LinearWeight {
 
 /// How many weights became what.
 using WeightCounts = std::map<std::string, uint64_t>;
+
+/// What a graph took of a checkpoint.
+struct TakenWeights {
+  WeightCounts counts;  ///< of weights that stayed in codes, by format ("int4_sym"), and under "float" of codes that became floats
+  std::shared_ptr<const WeightSource> source;
+  std::set<std::string, std::less<>> used;   ///< names of tensors
+  std::shared_ptr<WeightFindings> findings;  ///< complete when the weights have been made
+};
 
 /// Puts a checkpoint's tensors into a graph as constants: lazily converted views, each with the Convert to f32 that
 /// OpenVINO marks as decompression. What the checkpoint holds in codes stays in codes, decompressed by the nodes that NNCF would write,
@@ -56,11 +66,15 @@ class ModelWeights {
   /// The torch name of the operation that consumes such a matrix: "aten::linear", or "ov_ext::linear" for 16 bits.
   std::string consumer_name(const std::string& name, std::string_view layer) const;
 
-  /// Weights that stayed in codes, by format ("int4_sym"), and under "float" those that were codes and became floats.
-  const WeightCounts& counts() const { return counts_; }
+  /// What was taken so far. Throws Error{not_found} with the names of all tensors that were asked for and are not there.
+  TakenWeights take() const;
 
  private:
   WeightRecipe recipe(const std::string& name) const;
+  /// Notes the tensors of a weight as used, or as missing: false then.
+  bool require(const std::string& name);
+  /// Stands for a weight until take() refuses the checkpoint.
+  Value missing(const std::string& name, const Shape& shape);
   std::string stored_name(const std::string& name) const;
   ElementType target_type(const std::string& name) const;
   /// The weight in codes; nullptr where it is to become floats.
@@ -82,6 +96,8 @@ class ModelWeights {
   std::unordered_map<std::string, ElementType> types_;  ///< that a matrix is computed in
   std::map<std::tuple<Node*, size_t, Node*>, Value> ordered_values_;
   WeightCounts counts_;
+  std::set<std::string, std::less<>> used_, missing_;  ///< tensors of the checkpoint
+  std::shared_ptr<WeightFindings> findings_ = std::make_shared<WeightFindings>();
 };
 
 }  // namespace nibble

@@ -34,6 +34,14 @@ void refuse_contradictions(const WeightOptions& o) {
          "--for {} chooses format, symmetry, group size, ratio and backup precision: leave these out, or leave --for out", o.target);
 }
 
+void refuse_search(const WeightOptions& o) {
+  if (o.budget_gb || o.max_kl)
+    fail(ErrorKind::invalid_argument,
+         "--for {} gives all layers one precision, {} chooses one for each: leave one of them out; --weight-format, --sym and --group-size "
+         "set the lowest",
+         o.target, o.budget_gb ? "--budget-gb" : "--max-kl");
+}
+
 Recipe npu(WeightOptions options, const ModelSize& size) {
   Recipe recipe{std::move(options), "", {}};
   bool is_large = size.parameters > kChannelWiseFrom;
@@ -90,6 +98,7 @@ Recipe choose(const WeightOptions& options, const ModelSize& size) {
 }  // namespace
 
 Recipe recipe_for(const WeightOptions& options, const Graph& graph) {
+  refuse_search(options);
   refuse_contradictions(options);
   Recipe recipe = choose(options, size_of(graph));
   recipe.options.target.clear();

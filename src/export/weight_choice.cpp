@@ -1,6 +1,7 @@
 #include "export/weight_choice.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 
 #include "base/fail.hpp"
@@ -16,7 +17,7 @@ namespace {
 bool has_compression_options(const WeightOptions& o) {
   bool selects = o.sym || o.group_size || o.ratio || o.all_layers || !o.backup_precision.empty() || !o.sensitivity_metric.empty();
   bool uses_data = !o.dataset.empty() || o.num_samples || o.seqlen;
-  return selects || uses_data || o.awq || o.scale_estimation || o.gptq || o.lora_correction;
+  return selects || uses_data || o.budget_gb || o.max_kl || o.awq || o.scale_estimation || o.gptq || o.lora_correction;
 }
 
 template <class T>
@@ -111,6 +112,34 @@ void add_data(const WeightOptions& o, WeightChoice& choice) {
   }
 }
 
+void check_search(const WeightOptions& o) {
+  const char* option = o.budget_gb ? "budget-gb" : "max-kl";
+  if (o.budget_gb && o.max_kl)
+    fail(ErrorKind::invalid_argument, "budget-gb and max-kl exclude each other: the one sets the size, the other the loss");
+  double value = o.budget_gb ? *o.budget_gb : *o.max_kl;
+  if (!std::isfinite(value) || value < 0 || (o.budget_gb && value == 0))
+    fail(ErrorKind::invalid_argument, "{} {}: give a positive number", option, value);
+  if (o.ratio || o.all_layers || !o.sensitivity_metric.empty())
+    fail(ErrorKind::invalid_argument,
+         "{} chooses the precision of every weight by measurement: leave out ratio, all-layers and sensitivity-metric", option);
+  if (o.lora_correction)
+    fail(ErrorKind::invalid_argument, "{} does not go with lora-correction, whose adapters are not counted when precisions are chosen",
+         option);
+}
+
+SearchRequest search_of(const WeightOptions& o) {
+  SearchRequest search;
+  constexpr double kMostGb = 1e9;
+  if (o.budget_gb) search.budget_bytes = static_cast<uint64_t>(std::min(*o.budget_gb, kMostGb) * 1e9);
+  search.max_kl = o.max_kl;
+  bool is_sym = o.backup_precision.empty() ? o.sym : o.backup_precision == "int8_sym";
+  search.int8 = is_sym ? CompressWeightsMode::int8_sym : CompressWeightsMode::int8_asym;
+  search.floats = o.backup_precision.empty() || o.backup_precision == "none";
+  search.data = request_of(o);
+  if (search.data.dataset.empty()) search.data.dataset = "auto";
+  return search;
+}
+
 std::string describe(const WeightCompression& options, bool has_data) {
   CompressionPlan plan = plan_compression(options, has_data);
   std::string text(to_string(plan.mode));
@@ -122,10 +151,29 @@ std::string describe(const WeightCompression& options, bool has_data) {
   return text;
 }
 
+/// Precisions from the format's on. Methods and the search look at the same data.
+WeightChoice searched(const WeightOptions& options) {
+  check_search(options);
+  WeightChoice choice;
+  WeightOptions pass = options;
+  pass.backup_precision.clear();
+  choice.passes.push_back(compression_of(pass));
+  choice.search = search_of(options);
+  const WeightCompression& lowest = choice.passes.front();
+  choice.search->methods_take_data = looks_at_data(lowest);
+  choice.data = choice.search->data;
+  choice.description = fmt::format("{} and finer by measurement", describe(lowest, choice.search->methods_take_data));
+  return choice;
+}
+
 WeightChoice compressed(const WeightOptions& options) {
+  if (options.budget_gb || options.max_kl) return searched(options);
   WeightChoice choice;
   choice.passes.push_back(compression_of(options));
   add_data(options, choice);
+  if (options.sym && options.weight_format != "int8" && options.weight_format != "int4")
+    choice.warnings.push_back(
+        fmt::format("sym says nothing for weight format {}: only int8 and int4 have both kinds", *options.weight_format));
   choice.description = describe(choice.passes.front(), choice.data.has_value());
   return choice;
 }
@@ -185,12 +233,16 @@ void count(const CompressionReport& report, bool is_last, CompressionSummary& su
 
 }  // namespace
 
-CompressionSummary apply_choice(Graph& graph, const WeightChoice& choice, const CalibrationFactory& calibration, Context& context,
+CompressionSummary apply_choice(Graph& graph, const WeightChoice& choice, const CompressionTools& tools, Context& context,
                                 Progress* progress) {
   for (const std::string& note : choice.notes) context.log(LogLevel::info, note);
   for (const std::string& warning : choice.warnings) context.log(LogLevel::warning, warning);
-  std::unique_ptr<Calibration> data = choice.data ? calibration(*choice.data, context, progress) : nullptr;
   CompressionSummary summary;
+  if (choice.search) {
+    count(tools.search(graph, choice, summary.search.emplace(), context, progress), true, summary);
+    return summary;
+  }
+  std::unique_ptr<Calibration> data = choice.data ? tools.calibration(*choice.data, context, progress) : nullptr;
   for (const WeightCompression& pass : choice.passes) {
     bool is_first = &pass == &choice.passes.front(), is_last = &pass == &choice.passes.back();
     count(compress_weights(graph, pass, context, progress, is_first ? data.get() : nullptr), is_last, summary);

@@ -1,9 +1,23 @@
 #include "export/weight_parts.hpp"
 
+#include <cstring>
+
 #include "base/fail.hpp"
 #include "tensor/convert.hpp"
 
 namespace nibble {
+
+namespace {
+
+/// Element (r, c) of `to` is element (c, r) of `from`, of `size` bytes each; both at any address.
+template <size_t size>
+void transpose(const std::byte* from, size_t from_stride, const WeightBlock& block, std::byte* to, size_t to_stride) {
+  auto rows = static_cast<size_t>(block.rows), columns = static_cast<size_t>(block.columns);
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = 0; c < columns; ++c) std::memcpy(to + (r * to_stride + c) * size, from + (c * from_stride + r) * size, size);
+}
+
+}  // namespace
 
 WeightRows::WeightRows(Tensor tensor, bool is_transposed, bool is_column)
     : tensor_(std::move(tensor)), transposed_(is_transposed && tensor_.rank() > 1) {
@@ -28,6 +42,27 @@ void WeightRows::read(int64_t row, int64_t begin, std::span<float> out) const {
   for (size_t i = 0; i < out.size(); ++i)
     unpack_to_float(tensor_.type(), tensor_.data(), first + (static_cast<size_t>(begin) + i) * static_cast<size_t>(rows_),
                     out.subspan(i, 1));
+}
+
+size_t WeightRows::element(int64_t row, int64_t column) const {
+  return static_cast<size_t>(row / rows_ * rows_ * columns_ + row % rows_ + column * rows_);
+}
+
+void WeightRows::read_block(const WeightBlock& block, std::vector<float>& out, std::vector<float>& scratch) const {
+  auto rows = static_cast<size_t>(block.rows), columns = static_cast<size_t>(block.columns);
+  out.resize(rows * columns);
+  scratch.resize(rows);
+  for (size_t c = 0; c < columns; ++c) {
+    unpack_to_float(tensor_.type(), tensor_.data(), element(block.row, block.column + static_cast<int64_t>(c)), scratch);
+    for (size_t r = 0; r < rows; ++r) out[r * columns + c] = scratch[r];
+  }
+}
+
+void WeightRows::copy_block(const WeightBlock& block, std::span<std::byte> out, int64_t stride) const {
+  size_t bytes = bit_width(tensor_.type()) / 8;
+  auto copy = bytes == 1 ? transpose<1> : bytes == 2 ? transpose<2> : bytes == 4 ? transpose<4> : transpose<8>;
+  copy(tensor_.data() + element(block.row, block.column) * bytes, static_cast<size_t>(rows_), block, out.data(),
+       static_cast<size_t>(stride));
 }
 
 WeightParts::WeightParts(const WeightSource& source, const WeightRecipe& recipe, const Shape& shape)

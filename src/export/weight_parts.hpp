@@ -10,6 +10,11 @@
 
 namespace nibble {
 
+/// Rows [row, row + rows) and columns [column, column + columns).
+struct WeightBlock {
+  int64_t row = 0, rows = 0, column = 0, columns = 0;
+};
+
 /// A tensor of a checkpoint as a row of matrices: rows by columns, as the decoder sees it. A vector is a column, or a row of a matrix.
 /// Encoded matrices are never transposed: theirs are rows of outputs in every family.
 class WeightRows {
@@ -26,8 +31,17 @@ class WeightRows {
   bool is_transposed() const { return transposed_; }
   /// Columns [begin, begin + out.size()) of a row.
   void read(int64_t row, int64_t begin, std::span<float> out) const;
+  /// How many rows from `row` on lie in the same matrix.
+  int64_t rows_left(int64_t row) const { return rows_ - row % rows_; }
+  /// A block of one matrix of a transposed tensor, row after row. `scratch` is overwritten.
+  void read_block(const WeightBlock& block, std::vector<float>& out, std::vector<float>& scratch) const;
+  /// The same as it is stored; rows begin `stride` elements apart in `out`.
+  void copy_block(const WeightBlock& block, std::span<std::byte> out, int64_t stride) const;
 
  private:
+  /// The index in the tensor of an element of a transposed matrix.
+  size_t element(int64_t row, int64_t column) const;
+
   Tensor tensor_;
   std::shared_ptr<const EncodedMatrix> encoded_;
   int64_t count_ = 1, rows_ = 0, columns_ = 0;

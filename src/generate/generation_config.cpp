@@ -86,6 +86,7 @@ const std::map<std::string, Setter>& setters() {
       {"presence_penalty", setter(&C::presence_penalty)},
       {"frequency_penalty", setter(&C::frequency_penalty)},
       {"logprobs", setter(&C::logprobs)},
+      {"skip_special_tokens", setter(&C::skip_special_tokens)},
       {"apply_chat_template", setter(&C::apply_chat_template)},
   };
   return all;

@@ -14,7 +14,7 @@ double milliseconds_since(Sequence::Clock::time_point start) {
 
 Sequence::Sequence(SequenceId id_, const GenerationConfig& config_, std::vector<int64_t> prompt_, size_t index, const Tokenizer* tokenizer)
     : id(id_), config(config_), prompt(std::move(prompt_)), sampler(config, prompt, index) {
-  if (tokenizer) text.emplace(*tokenizer, config.stop_strings);
+  if (tokenizer) text.emplace(*tokenizer, config.stop_strings, config.skip_special_tokens);
 }
 
 Scheduler::~Scheduler() {

@@ -4,8 +4,8 @@
 
 namespace nibble {
 
-TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings)
-    : detokenizer_(tokenizer), stop_strings_(std::move(stop_strings)) {
+TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings, bool skip_special_tokens)
+    : detokenizer_(tokenizer, skip_special_tokens), stop_strings_(std::move(stop_strings)) {
   std::erase_if(stop_strings_, [](const std::string& s) { return s.empty(); });
 }
 

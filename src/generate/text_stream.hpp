@@ -13,7 +13,7 @@ namespace nibble {
 /// begin one. Not thread-safe.
 class TextStream {
  public:
-  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings);
+  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stop_strings, bool skip_special_tokens = true);
 
   /// Makes the answer continue the text of `prompt`, which it returns; before the first put().
   std::string continue_from(std::span<const int64_t> prompt);

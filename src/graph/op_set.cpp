@@ -19,7 +19,7 @@ std::vector<const OpDef*> collect() {
        {structural_ops(),  elementwise_ops(),   logic_ops(),         selection_ops(), math_ops(),       activation_ops(),  reduction_ops(),
         ordering_ops(),    normalization_ops(), shape_ops(),         expansion_ops(), generation_ops(), movement_ops(),    gather_ops(),
         scatter_ops(),     slice_ops(),         rearrangement_ops(), pad_ops(),       search_ops(),     convolution_ops(), pooling_ops(),
-        interpolate_ops(), matmul_ops(),        einsum_ops(),        attention_ops()})
+        interpolate_ops(), matmul_ops(),        einsum_ops(),        attention_ops(), string_ops()})
     for (const OpDef& op : table) ops.push_back(&op);
   std::sort(ops.begin(), ops.end(), [](const OpDef* a, const OpDef* b) { return a->type < b->type; });
   return ops;

@@ -18,12 +18,14 @@ DatasetFile find_requested(const CalibrationRequest& request, const Context& con
   }
 }
 
-std::vector<std::vector<int64_t>> samples_of(const CalibrationRequest& request, const std::filesystem::path& directory,
-                                             const Context& context) {
+}  // namespace
+
+std::vector<std::vector<int64_t>> calibration_samples(const CalibrationRequest& request, const std::filesystem::path& directory,
+                                                      const Context& context, bool may_overlap) {
   TextEncoder encoder(directory);
   DatasetFile dataset = find_requested(request, context);
   SampleOptions options{request.num_samples.value_or(SampleOptions{}.count),
-                        request.length.value_or(default_sample_length(request.dataset))};
+                        request.length.value_or(default_sample_length(request.dataset)), may_overlap};
   auto samples = load_samples(dataset, options, encoder);
   size_t tokens = 0;
   for (const auto& sample : samples) tokens += sample.size();
@@ -34,13 +36,11 @@ std::vector<std::vector<int64_t>> samples_of(const CalibrationRequest& request, 
   return samples;
 }
 
-}  // namespace
-
 CalibrationFactory calibration_with(std::filesystem::path directory) {
   return [directory = std::move(directory)](const CalibrationRequest& request, Context& context, Progress* progress) {
     LockstepOptions options;
     if (request.in_f32) options.precision = ProductPrecision::f32;
-    return std::make_unique<LockstepCalibration>(samples_of(request, directory, context), context, progress, options);
+    return std::make_unique<LockstepCalibration>(calibration_samples(request, directory, context), context, progress, options);
   };
 }
 

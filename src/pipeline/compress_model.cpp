@@ -5,13 +5,15 @@
 
 #include "base/fail.hpp"
 #include "base/json.hpp"
-#include "base/output_file.hpp"
+#include "base/output_directory.hpp"
 #include "export/weight_choice.hpp"
 #include "ir/reader.hpp"
 #include "ir/writer.hpp"
 #include "nibble/compress.hpp"
 #include "pipeline/calibration_data.hpp"
+#include "pipeline/compression_details.hpp"
 #include "pipeline/model_loader.hpp"
+#include "pipeline/precision_search.hpp"
 
 namespace nibble {
 
@@ -78,14 +80,28 @@ void copy_others(const ModelFiles& model, const fs::path& to, Context& context) 
       fs::create_directories(to / relative, code);
     else if (entry->is_regular_file())
       fs::copy_file(entry->path(), to / relative, code);
-    if (code) fail(ErrorKind::exhausted, "{}: cannot be copied: {}", entry->path().string(), code.message());
+    bool is_full = code == std::errc::no_space_on_device || code == std::errc::file_too_large;
+    if (code)
+      fail(is_full ? ErrorKind::exhausted : ErrorKind::invalid_argument, "{}: cannot be copied to {}: {}", entry->path().string(),
+           to.string(), code.message());
   }
+}
+
+uint64_t bytes_of_others(const ModelFiles& model) {
+  uint64_t total = 0;
+  std::error_code code;
+  for (const auto& entry : fs::recursive_directory_iterator(model.directory)) {
+    if (!entry.is_regular_file(code) || is_model_file(entry.path(), model.xml)) continue;
+    if (uint64_t size = entry.file_size(code); !code) total += size;
+  }
+  return total;
 }
 
 void write_directory(const Graph& graph, const fs::path& output, const ModelFiles& model, bool copies_files, Context& context,
                      Progress* progress) {
   OutputDirectory directory(output);
-  write_ir(graph, directory.path() / model.xml.filename(), context, progress);
+  WriteOptions how{.bytes_beside = copies_files ? bytes_of_others(model) : 0};
+  write_ir(graph, directory.path() / model.xml.filename(), context, progress, how);
   if (copies_files) copy_others(model, directory.path(), context);
   if (progress && progress->cancelled()) fail(ErrorKind::cancelled, "the compression was cancelled");
   directory.commit();
@@ -102,24 +118,36 @@ void check_output(const fs::path& output, const Places& places) {
     fail(ErrorKind::invalid_argument, "{} exists: choose another name, nothing is overwritten", output.string());
 }
 
+CompressionTools tools_for(const fs::path& directory) { return {calibration_with(directory), precision_searcher(directory)}; }
+
+std::string evaluation_text(const WeightOptions& options, const ModelFiles& model) {
+  if (!has_tokenizer(model))
+    fail(ErrorKind::not_found, "{}: there is no tokenizer, which the text to evaluate with needs", model.directory.string());
+  return read_evaluation_text(options.eval_text);
+}
+
 }  // namespace
 
-CompressReport compress_model(const fs::path& model, const fs::path& output, const WeightOptions& options, Context& context,
+CompressReport compress_model(const fs::path& model, const fs::path& output, const WeightOptions& given, Context& context,
                               Progress* progress) {
   auto start = std::chrono::steady_clock::now();
+  WeightOptions options = with_lowest_format(given);
   Places places = find_places(model, output);
   WeightChoice choice = choose(options, places.model);
   check_output(output, places);
+  std::string text = options.eval_text.empty() ? "" : evaluation_text(options, places.model);
   Graph graph = read_ir(places.model.xml);
   if (!options.target.empty()) choice = choose_by_recipe(options, graph);
-  CompressionSummary summary = apply_choice(graph, choice, calibration_with(places.model.directory), context, progress);
+  CompressionSummary summary = apply_choice(graph, choice, tools_for(places.model.directory), context, progress);
   summary.layers.erase("float");
-  if (summary.layers.empty()) fail(ErrorKind::invalid_argument, "{}: no float weights to compress", places.model.xml.string());
+  if (summary.layers.empty() && !summary.search)
+    fail(ErrorKind::invalid_argument, "{}: no float weights to compress", places.model.xml.string());
   drop_float_options(graph);
   CompressReport report;
   report.format = choice.description;
   report.notes = choice.notes;
   report.layers = summary.layers;
+  report.search = std::move(summary.search);
   report.bits_per_weight = 8.0 * static_cast<double>(summary.bytes) / static_cast<double>(summary.elements);
   report.original_bytes = size_of_bin(places.model.xml);
   report.weight_bytes = ir_bin_size(graph);
@@ -128,6 +156,9 @@ CompressReport compress_model(const fs::path& model, const fs::path& output, con
   else
     write_directory(graph, output, places.model, places.copies_files, context, progress);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  describe_result(output, report);
+  EvaluationSource source{[&] { return read_ir(places.model.xml); }, places.model.directory};
+  if (!options.eval_text.empty()) evaluate_result(output, source, text, report, context, progress);
   return report;
 }
 

@@ -8,45 +8,12 @@
 #include "base/fail.hpp"
 #include "base/json.hpp"
 #include "pipeline/model_loader.hpp"
+#include "pipeline/stored_weights.hpp"
+#include "pipeline/weight_kind.hpp"
 
 namespace nibble {
 
 namespace {
-
-bool is_weight_consumer(const Node& node) {
-  return node.is("MatMul") || node.is("Gather") || node.is("Convolution") || node.is("GroupConvolution");
-}
-
-bool passes_weights(const Node& node) {
-  for (const char* type : {"Convert", "Multiply", "Subtract", "Reshape", "Transpose"})
-    if (node.is(type)) return true;
-  return node.is("Gather") && node.input(0).node->is("Constant");  // a codebook look-up
-}
-
-/// The constants that a weight is made of: codes, scales, zero points. Empty where something else flows in.
-std::vector<const Node*> weight_constants(const Node* source) {
-  constexpr size_t kMaxNodes = 64;  // a decompression has about ten
-  std::vector<const Node*> constants, open{source};
-  std::unordered_set<const Node*> seen{source};
-  while (!open.empty()) {
-    const Node* node = open.back();
-    open.pop_back();
-    if (node->is("Constant")) {
-      constants.push_back(node);
-      continue;
-    }
-    if (!passes_weights(*node) || seen.size() > kMaxNodes) return {};
-    for (size_t i = node->input_count(); i-- > 0;)
-      if (seen.insert(node->input(i).node).second) open.push_back(node->input(i).node);
-  }
-  return constants;
-}
-
-/// False for scalars and for the column of frequencies that rotary embeddings have.
-bool holds_weights(const Node& constant) {
-  const Shape& shape = constant.constant().shape();
-  return !shape.empty() && shape.back() > 1;
-}
 
 std::string kind_of(const Node& consumer, bool feeds_result) {
   if (feeds_result) return "head";
@@ -58,44 +25,10 @@ std::string kind_of(const Node& consumer, bool feeds_result) {
   return "other";
 }
 
-bool feeds_result(const Node& node) {
-  auto uses = const_cast<Node&>(node).uses();
-  return std::any_of(uses.begin(), uses.end(), [](const Node::Use& use) { return use.node->is("Result"); });
-}
-
-const Node* largest(const std::vector<const Node*>& constants) {
-  return *std::max_element(constants.begin(), constants.end(), [](const Node* a, const Node* b) {
-    return element_count(a->constant().shape()) < element_count(b->constant().shape());
-  });
-}
-
-/// How the weight behind `source` is stored: its constants are codes, scales, zero points, a codebook and small things.
-WeightFormatInfo weight_format_of(const Node& source, const std::vector<const Node*>& constants) {
-  const Node* codes = largest(constants);
-  WeightFormatInfo format;
-  format.codes = to_string(codes->constant().type());
-  uint64_t elements = element_count(codes->constant().shape()), scales = 0;
-  for (const Node* node : constants) {
-    if (node == codes) continue;
-    const ConstantValue& value = node->constant();
-    auto uses = const_cast<Node*>(node)->uses();
-    bool is_table = std::any_of(uses.begin(), uses.end(), [](const Node::Use& use) { return use.node->is("Gather") && use.input == 0; });
-    if (is_table && !source.is("Gather")) format.has_codebook = true;
-    if (!is_table && (is_float(value.type()) || value.type() == ElementType::f8e8m0))
-      scales = std::max(scales, element_count(value.shape()));
-    if (value.type() == codes->constant().type() && is_integer(value.type())) format.has_zero_points = true;
-  }
-  format.is_compressed = scales > 0;
-  // Groups are an axis of their own, which a Reshape merges.
-  bool is_grouped = source.output_info().shape.rank_is_known() && codes->constant().shape().size() > source.output_info().shape.rank();
-  if (format.is_compressed && is_grouped) format.group_size = static_cast<int64_t>(elements / scales);
-  return format;
-}
-
 class WeightTable {
  public:
   void add(const Node& consumer) {
-    for (size_t port = 0; port < std::min<size_t>(consumer.input_count(), 2); ++port) add_weight(consumer, consumer.input(port).node);
+    for (size_t port = 0; port < weight_ports(consumer); ++port) add_weight(consumer, consumer.input(port).node);
   }
 
   void fill(ModelInfo& info, const Graph& graph) {
@@ -201,7 +134,7 @@ ModelInfo inspect_model(const std::filesystem::path& path) {
   for (const Node* node : graph.topological_order()) {
     ++info.layers;
     ++info.operations[std::string(node->type())];
-    if (is_weight_consumer(*node)) weights.add(*node);
+    weights.add(*node);
   }
   weights.fill(info, graph);
   for (Node* node : graph.parameters()) info.inputs.push_back(tensor_info(*node, node->output_info()));

@@ -5,15 +5,10 @@
 #include "base/fail.hpp"
 #include "checkpoint/safetensors_writer.hpp"
 #include "nibble/evaluate.hpp"
+#include "pipeline/language_model.hpp"
 #include "pipeline/model_loader.hpp"
 
 namespace nibble {
-
-struct LanguageModel::Impl {
-  std::shared_ptr<Context> context;
-  std::shared_ptr<const CompiledModel> model;
-  std::unique_ptr<InferRequest> request;
-};
 
 namespace {
 
@@ -73,8 +68,16 @@ LanguageModel::LanguageModel(const std::filesystem::path& directory, const std::
   impl_->request = impl_->model->create_request();
 }
 
+LanguageModel::LanguageModel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 LanguageModel::~LanguageModel() = default;
 LanguageModel::LanguageModel(LanguageModel&&) noexcept = default;
+
+LanguageModel make_language_model(Graph graph, const Properties& properties, Context& context) {
+  auto impl = std::make_unique<LanguageModel::Impl>();
+  impl->model = find_device({}).compile(std::move(graph), properties, context);
+  impl->request = impl->model->create_request();
+  return LanguageModel(std::move(impl));
+}
 
 std::string LanguageModel::device() const { return std::string(impl_->model->device_name()); }
 

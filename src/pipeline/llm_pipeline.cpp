@@ -73,7 +73,7 @@ struct Prepared {
 struct LLMPipeline::Impl {
   std::shared_ptr<Context> context;
   std::optional<Tokenizer> tokenizer;
-  std::optional<ChatTemplate> chat_template;
+  std::optional<ChatTemplate> chat_template, tool_template;  ///< the second one for conversations with tools, where there is another
   GenerationConfig config;
   std::unique_ptr<ModelRunner> runner;
   size_t max_context = GenerationConfig::kUnlimited;
@@ -81,7 +81,8 @@ struct LLMPipeline::Impl {
 
   const Tokenizer& require_tokenizer() const {
     if (!tokenizer)
-      fail(ErrorKind::not_found, "the model directory has neither tokenizer.json nor tokenizer.model: give token ids instead of text");
+      fail(ErrorKind::not_found,
+           "the model directory has neither tokenizer.json, tokenizer.model nor openvino_tokenizer.xml: give token ids instead of text");
     return *tokenizer;
   }
 
@@ -93,7 +94,11 @@ struct LLMPipeline::Impl {
       variables["eos_token"] = tokenizer->eos_token();
       variables["pad_token"] = tokenizer->pad_token();
     }
-    return chat_template->render(history, variables.dump());
+    return template_for(history).render(history, variables.dump());
+  }
+
+  const ChatTemplate& template_for(const ChatHistory& history) const {
+    return tool_template && !history.tools().empty() ? *tool_template : *chat_template;
   }
 
   std::vector<int64_t> encode(const std::string& text, bool add_special_tokens) const {
@@ -175,7 +180,9 @@ struct LLMPipeline::Impl {
     scheduler.stop(sequence);
   }
 
-  std::string decode(const std::vector<int64_t>& ids) const { return tokenizer ? tokenizer->decode(ids) : std::string(); }
+  std::string decode(const std::vector<int64_t>& ids, bool skip_special_tokens) const {
+    return tokenizer ? tokenizer->decode(ids, skip_special_tokens) : std::string();
+  }
 
   GenerationResult finish(const Prepared& p, const StepTimes& times) const {
     GenerationResult result;
@@ -186,7 +193,7 @@ struct LLMPipeline::Impl {
       std::vector<int64_t> ids = s->generated;
       if (p.config.echo) ids.insert(ids.begin(), p.prompt.begin(), p.prompt.end());
       double decode_ms = 0;
-      result.texts.push_back(timed(decode_ms, [&] { return decode(ids); }));
+      result.texts.push_back(timed(decode_ms, [&] { return decode(ids, p.config.skip_special_tokens); }));
       result.metrics.detokenization_duration_ms += decode_ms;
       result.ids.push_back(std::move(ids));
       result.scores.push_back(s->score);
@@ -226,6 +233,9 @@ LLMPipeline::LLMPipeline(const fs::path& directory, const std::string& device, c
   impl_->context = context ? std::move(context) : std::make_shared<Context>();
   impl_->tokenizer = load_tokenizer(files);
   impl_->chat_template = load_chat_template(files.directory);
+  impl_->tool_template = load_chat_template(files.directory, "tool_use");
+  if (!impl_->chat_template && impl_->tokenizer)  // a tokenizer IR brings its own
+    if (auto source = impl_->tokenizer->chat_template()) impl_->chat_template.emplace(std::move(*source), "chat_template");
   impl_->config = load_generation_config(files.directory);
   impl_->max_context = context_length(files);
   impl_->runner = make_runner(load_model(directory, device, properties, *impl_->context));
@@ -265,6 +275,16 @@ void LLMPipeline::set_generation_config(GenerationConfig config) {
 bool LLMPipeline::has_tokenizer() const { return impl_->tokenizer.has_value(); }
 const Tokenizer& LLMPipeline::tokenizer() const { return impl_->require_tokenizer(); }
 bool LLMPipeline::has_chat_template() const { return impl_->chat_template.has_value(); }
+
+const ChatTemplate& LLMPipeline::chat_template(const ChatHistory& history) const {
+  if (!impl_->chat_template) fail(ErrorKind::not_found, "the model has no chat template");
+  return impl_->template_for(history);
+}
+
+void LLMPipeline::set_chat_template(ChatTemplate chat_template) {
+  impl_->chat_template = std::move(chat_template);
+  impl_->tool_template.reset();
+}
 
 std::string LLMPipeline::apply_chat_template(const ChatHistory& history, bool add_generation_prompt) const {
   return impl_->render(history, add_generation_prompt);

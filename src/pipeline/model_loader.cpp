@@ -8,6 +8,7 @@
 #include "checkpoint/gguf/gguf_tokenizer.hpp"
 #include "export/checkpoint_graph.hpp"
 #include "ir/reader.hpp"
+#include "tokenizer/tokenizer_source.hpp"
 
 namespace nibble {
 
@@ -24,12 +25,9 @@ ModelFiles find_model(const fs::path& path) {
 }
 
 bool has_tokenizer(const ModelFiles& files) {
-  auto has_files = [](const fs::path& directory) {
-    return fs::exists(directory / "tokenizer.json") || fs::exists(directory / "tokenizer.model");
-  };
-  if (files.format != ModelFormat::gguf) return has_files(files.directory);
-  auto directory = gguf_directory(files.directory);
-  return (directory && has_files(*directory)) || has_gguf_tokenizer(open_gguf_file(files.directory).metadata);
+  const auto found = tokenizer::look_for_tokenizer(files.directory);
+  if (!found || found->kind != tokenizer::TokenizerFile::Kind::gguf) return found.has_value();
+  return has_gguf_tokenizer(open_gguf_file(found->path).metadata);
 }
 
 nlohmann::json read_model_config(const ModelFiles& files) {

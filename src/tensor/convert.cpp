@@ -164,6 +164,19 @@ void convert_blocks(const Tensor& from, Tensor& to, Unpack unpack, Pack pack) {
   }
 }
 
+/// Counts in blocks that keep the sums in the width of the elements, where vector instructions count many at a time.
+template <class Bits>
+size_t count_with_all_bits(std::span<const std::byte> packed, Bits mask) {
+  size_t size = packed.size() / sizeof(Bits), total = 0;
+  for (size_t first = 0; first < size; first += kBlock) {
+    Bits count = 0;
+    for (size_t i = first; i < std::min(first + kBlock, size); ++i)
+      count = static_cast<Bits>(count + ((load<Bits>(packed.data(), i) & mask) == mask));
+    total += count;
+  }
+  return total;
+}
+
 }  // namespace
 
 void unpack_to_float(ElementType type, const std::byte* packed, size_t first, std::span<float> out) {
@@ -199,6 +212,15 @@ Tensor convert(const Tensor& tensor, ElementType type) {
   else
     convert_blocks<float>(tensor, out, unpack_to_float, pack_from_float);
   return out;
+}
+
+size_t count_not_finite(ElementType type, std::span<const std::byte> packed) {
+  switch (type) {
+    case ElementType::f16: return count_with_all_bits<uint16_t>(packed, 0x7c00);
+    case ElementType::bf16: return count_with_all_bits<uint16_t>(packed, 0x7f80);
+    case ElementType::f32: return count_with_all_bits<uint32_t>(packed, 0x7f800000);
+    default: return 0;
+  }
 }
 
 std::vector<int64_t> to_int64s(const Tensor& tensor) {

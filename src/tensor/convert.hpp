@@ -22,6 +22,9 @@ void pack_from_int64(ElementType type, std::span<const int64_t> values, std::byt
 /// OpenVINO's Convert: float to integer truncates towards zero, anything to boolean is `!= 0`.
 Tensor convert(const Tensor& tensor, ElementType type);
 
+/// How many of packed f16, bf16 or f32 elements are infinite or not a number; 0 for other types.
+size_t count_not_finite(ElementType type, std::span<const std::byte> packed);
+
 /// All elements of a (small) integer tensor; throws Error{invalid_argument} for other types.
 std::vector<int64_t> to_int64s(const Tensor& tensor);
 /// All elements of a numeric tensor as float.

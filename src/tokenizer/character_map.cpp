@@ -1,5 +1,7 @@
 #include "tokenizer/character_map.hpp"
 
+#include <algorithm>
+
 #include "base/fail.hpp"
 #include "tokenizer/utf8.hpp"
 
@@ -38,21 +40,52 @@ CharacterMap::CharacterMap(std::string_view bytes, const std::string& place) {
   if (!is_valid_utf8(replacements_)) fail(ErrorKind::corrupt, "{}: the character map's replacements are not UTF-8", place);
 }
 
-std::optional<std::string_view> CharacterMap::find(std::string_view text) const {
+/// Calls visit(Match) for each entry that `text` begins with, shortest first, until it returns false or the trie says nonsense.
+template <class Visit>
+void CharacterMap::for_each_prefix(std::string_view text, Visit&& visit) const {
   size_t node = child_offset(units_[0]);
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == 0) return std::nullopt;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0) return;
     node ^= byte;
-    if (node >= units_.size() || label(units_[node]) != byte) return std::nullopt;
+    if (node >= units_.size() || label(units_[node]) != byte) return;
     const uint32_t unit = units_[node];
     node ^= child_offset(unit);
     if (!has_leaf(unit)) continue;
     const size_t begin = node < units_.size() ? leaf_value(units_[node]) : replacements_.size();
-    if (begin >= replacements_.size() || is_continuation_byte(replacements_[begin])) return std::nullopt;
-    return std::string_view(replacements_).substr(begin, replacements_.find('\0', begin) - begin);
+    if (begin >= replacements_.size() || is_continuation_byte(replacements_[begin])) return;
+    if (!visit(Match{i + 1, std::string_view(replacements_).substr(begin, replacements_.find('\0', begin) - begin)})) return;
   }
-  return std::nullopt;
+}
+
+std::optional<std::string_view> CharacterMap::find(std::string_view text) const {
+  std::optional<std::string_view> found;
+  for_each_prefix(text, [&](const Match& match) {
+    found = match.replacement;
+    return false;
+  });
+  return found;
+}
+
+std::optional<CharacterMap::Match> CharacterMap::find_longest(std::string_view text) const {
+  std::optional<Match> found;
+  for_each_prefix(text, [&](const Match& match) {
+    found = match;
+    return true;
+  });
+  return found;
+}
+
+std::string encode_base64(std::string_view bytes) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t bits = 0;
+    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 4; ++k) text.push_back(k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=');
+  }
+  return text;
 }
 
 std::string decode_base64(std::string_view text, const std::string& place) {

@@ -15,13 +15,26 @@ class CharacterMap {
   /// Throws Error{corrupt} naming `place`.
   CharacterMap(std::string_view bytes, const std::string& place);
 
-  /// The replacement of the shortest entry that `text` begins with.
+  /// The replacement of the shortest entry that `text` begins with: what the `tokenizers` library takes.
   std::optional<std::string_view> find(std::string_view text) const;
 
+  /// An entry that a text begins with: its size, and what stands for it.
+  struct Match {
+    size_t size;
+    std::string_view replacement;
+  };
+  /// The longest: what sentencepiece takes.
+  std::optional<Match> find_longest(std::string_view text) const;
+
  private:
+  template <class Visit>
+  void for_each_prefix(std::string_view text, Visit&& visit) const;
+
   std::vector<uint32_t> units_;
   std::string replacements_;
 };
+
+std::string encode_base64(std::string_view bytes);
 
 /// The bytes of a base64 text; throws Error{corrupt} naming `place`.
 std::string decode_base64(std::string_view text, const std::string& place);

@@ -47,6 +47,12 @@ DecodeFinish::DecodeFinish(const TokenizerConfig& config)
       clip_(config.tokenizer_class.starts_with("CLIPTokenizer")),
       whisper_(config.tokenizer_class.starts_with("WhisperTokenizer")) {}
 
+DecodeFinish DecodeFinish::with_clean_up(bool clean_up) const {
+  DecodeFinish other = *this;
+  other.clean_up_ = clean_up;
+  return other;
+}
+
 std::string DecodeFinish::finish(std::string text) const {
   text = finish_part(std::move(text));
   return clip_ ? std::string(strip(text)) : text;

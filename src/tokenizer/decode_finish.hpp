@@ -12,6 +12,8 @@ class DecodeFinish {
  public:
   explicit DecodeFinish(const TokenizerConfig& config);
 
+  /// The same, but for the clean-up of spaces.
+  DecodeFinish with_clean_up(bool clean_up) const;
   /// The final text of a whole sequence.
   std::string finish(std::string text) const;
   /// The same for a part of a text, as far as it can be told from this part alone.

@@ -17,18 +17,12 @@ std::string guess_type(const JsonView& view) {
 
 }  // namespace
 
-Vocabulary read_vocabulary(const JsonView& view) {
-  const nlohmann::json& entries = view.raw();
-  if (!entries.is_object()) view.reject("must be an object of tokens and ids");
+Vocabulary make_vocabulary(const JsonView& model, const ModelLists& lists) {
+  const JsonView vocab = model.at("vocab");
+  if (!vocab.raw().is_object()) vocab.reject("must be an object of tokens and ids");
   Vocabulary vocabulary;
-  vocabulary.reserve(entries.size());
-  for (auto entry = entries.begin(); entry != entries.end(); ++entry) {
-    const nlohmann::json& id = entry.value();
-    if (!id.is_number_unsigned() || id.get<uint64_t>() > Vocabulary::kMaxId) {
-      view.reject(fmt::format("has \"{}\" with an id that is no integer from 0 to {}", entry.key(), Vocabulary::kMaxId));
-    }
-    vocabulary.insert(entry.key(), id.get<uint32_t>());
-  }
+  vocabulary.reserve(lists.tokens.size());
+  for (const auto& [token, id] : lists.tokens) vocabulary.insert(token, id);
   return vocabulary;
 }
 
@@ -36,13 +30,13 @@ void fail_unknown(std::string_view piece) {
   fail(ErrorKind::invalid_argument, "\"{}\" is not in the vocabulary, which has no unknown token to stand for it", piece.substr(0, 200));
 }
 
-std::unique_ptr<const Model> make_model(const JsonView& view) {
-  static const std::map<std::string_view, std::unique_ptr<const Model> (*)(const JsonView&)> makers{
+std::unique_ptr<const Model> make_model(const JsonView& view, const ModelLists& lists) {
+  static const std::map<std::string_view, std::unique_ptr<const Model> (*)(const JsonView&, const ModelLists&)> makers{
       {"BPE", make_bpe}, {"Unigram", make_unigram}, {"WordLevel", make_word_level}, {"WordPiece", make_word_piece}};
   const std::string type = view.has("type") ? view.at("type").string() : guess_type(view);
   const auto maker = makers.find(type);
   if (maker == makers.end()) view.refuse("is a model of the unknown type \"" + type + "\"");
-  return maker->second(view);
+  return maker->second(view, lists);
 }
 
 }  // namespace nibble::tokenizer

@@ -30,7 +30,9 @@ class Model {
   Vocabulary vocabulary_;
 };
 
-/// The model of a tokenizer.json object; throws Error{unsupported} for a type Nibble does not know.
-std::unique_ptr<const Model> make_model(const JsonView& view);
+struct ModelLists;
+
+/// The model of a tokenizer.json object, with its lists; throws Error{unsupported} for a type Nibble does not know.
+std::unique_ptr<const Model> make_model(const JsonView& view, const ModelLists& lists);
 
 }  // namespace nibble::tokenizer

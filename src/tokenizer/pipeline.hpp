@@ -43,6 +43,10 @@ Pipeline read_tokenizer_json(const std::filesystem::path& path, const TokenizerC
 /// The same of a document; `place` names it in messages.
 Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& place, const TokenizerConfig& config);
 
+struct SentencepieceModel;
+/// The model alone: pieces of normalized text to tokens.
+std::unique_ptr<const Model> make_sentencepiece_model(const SentencepieceModel& proto, const std::string& place);
+
 /// Reads a sentencepiece model. `config` says what transformers' tokenizer classes would add to it.
 Pipeline read_sentencepiece(const std::filesystem::path& path, const TokenizerConfig& config);
 

@@ -9,6 +9,8 @@
 
 namespace nibble::tokenizer {
 
+class PcreProgram;
+
 /// A compiled pattern as tokenizer.json files spell them (Oniguruma, Ruby syntax). Immutable and thread-safe.
 class Regex {
  public:
@@ -25,9 +27,8 @@ class Regex {
   const std::string& pattern() const { return pattern_; }
 
  private:
-  class Program;
   std::string pattern_;
-  std::unique_ptr<Program> program_;
+  std::unique_ptr<const PcreProgram> program_;
 };
 
 }  // namespace nibble::tokenizer

@@ -35,6 +35,7 @@ void parse_trainer(std::string_view bytes, const std::string& place, Sentencepie
       case 40: model.unk_id = static_cast<int32_t>(field->value); break;
       case 41: model.bos_id = static_cast<int32_t>(field->value); break;
       case 42: model.eos_id = static_cast<int32_t>(field->value); break;
+      case 44: model.unk_surface = field->bytes; break;
       default: break;
     }
   }

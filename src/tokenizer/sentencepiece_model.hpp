@@ -20,6 +20,7 @@ struct SentencepieceModel {
   std::vector<Piece> pieces;
   Type type = Type::unigram;
   bool byte_fallback = false;
+  std::string unk_surface = " \xE2\x81\x87 ";  ///< what sentencepiece shows for the unknown piece
   int64_t unk_id = 0, bos_id = 1, eos_id = 2;  ///< negative: none
   std::string character_map;
   bool add_dummy_prefix = true;

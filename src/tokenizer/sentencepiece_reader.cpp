@@ -61,7 +61,9 @@ MergeTable merges_of(const SentencepieceModel& proto, const Vocabulary& vocabula
   return merges;
 }
 
-std::unique_ptr<const Model> build_model(const SentencepieceModel& proto, const std::string& place) {
+}  // namespace
+
+std::unique_ptr<const Model> make_sentencepiece_model(const SentencepieceModel& proto, const std::string& place) {
   Vocabulary vocabulary = read_pieces(proto);
   const auto unknown =
       std::find_if(proto.pieces.begin(), proto.pieces.end(), [](const auto& piece) { return piece.type == PieceType::unknown; });
@@ -84,6 +86,8 @@ std::unique_ptr<const Model> build_model(const SentencepieceModel& proto, const 
   if (has_unknown) unknown_id = static_cast<uint32_t>(unknown - proto.pieces.begin());
   return std::make_unique<Unigram>(std::move(vocabulary), std::move(scores), unknown_id, proto.byte_fallback);
 }
+
+namespace {
 
 void add_normalizer(const SentencepieceModel& proto, bool prefix, bool legacy, const std::string& place, Pipeline& pipeline) {
   std::vector<NormalizerPtr> steps;
@@ -114,6 +118,23 @@ void add_decoder(bool prefix, Pipeline& pipeline) {
   pipeline.decoder = make_decoder_sequence(std::move(steps));
 }
 
+/// ChatGLM's code numbers these on behind the pieces (THUDM/chatglm3-6b, tokenization_chatglm.py).
+constexpr std::string_view kChatGlmTokens[] = {"[MASK]",   "[gMASK]",       "[sMASK]",        "sop", "eop", "<|system|>",
+                                               "<|user|>", "<|assistant|>", "<|observation|>"};
+bool is_chatglm(const TokenizerConfig& config) { return config.tokenizer_class == "ChatGLMTokenizer"; }
+
+void add_chatglm_tokens(const SentencepieceModel& proto, Pipeline& pipeline) {
+  auto id = static_cast<uint32_t>(proto.pieces.size());
+  for (std::string_view text : kChatGlmTokens) {
+    AddedToken token;
+    token.content = text;
+    token.id = id++;
+    token.normalized = false;
+    token.special = true;
+    pipeline.added_tokens.add(std::move(token), pipeline.model->vocabulary());
+  }
+}
+
 void add_special_tokens(const SentencepieceModel& proto, const TokenizerConfig& config, Pipeline& pipeline) {
   for (size_t id = 0; id < proto.pieces.size(); ++id) {
     const auto& piece = proto.pieces[id];
@@ -126,6 +147,7 @@ void add_special_tokens(const SentencepieceModel& proto, const TokenizerConfig& 
     token.special = special;
     pipeline.added_tokens.add(std::move(token), pipeline.model->vocabulary());
   }
+  if (is_chatglm(config)) add_chatglm_tokens(proto, pipeline);
   for (const AddedToken& token : config.added_tokens) pipeline.added_tokens.add(token, pipeline.model->vocabulary());
   pipeline.added_tokens.prepare(pipeline.normalizer.get());
   const auto name = [&](int64_t id) {
@@ -137,8 +159,12 @@ void add_special_tokens(const SentencepieceModel& proto, const TokenizerConfig& 
   pipeline.eos_token = name(proto.eos_id);
 }
 
-/// What LlamaTokenizer adds: BOS unless told otherwise. The file does not say; unigram models come without.
+/// What LlamaTokenizer adds: BOS unless told otherwise. The file does not say; unigram models come without. ChatGLM has a start of its own.
 void add_post_processor(const SentencepieceModel& proto, const TokenizerConfig& config, Pipeline& pipeline) {
+  if (is_chatglm(config)) {
+    pipeline.post_processor = make_surrounding_processor({*pipeline.id("[gMASK]"), *pipeline.id("sop")}, {});
+    return;
+  }
   const auto ids = [&](bool wanted, const std::optional<std::string>& configured, const std::optional<std::string>& own) {
     const auto id = pipeline.id(configured ? *configured : own.value_or(""));
     return wanted && id ? std::vector<int64_t>{*id} : std::vector<int64_t>{};
@@ -156,7 +182,7 @@ Pipeline read_sentencepiece(const std::filesystem::path& path, const TokenizerCo
   const SentencepieceModel proto = parse_sentencepiece(read_file(path, kFileLimit), place);
   const bool prefix = config.add_prefix_space.value_or(proto.add_dummy_prefix);
   Pipeline pipeline;
-  pipeline.model = build_model(proto, place);
+  pipeline.model = make_sentencepiece_model(proto, place);
   add_normalizer(proto, prefix, config.legacy, place, pipeline);
   add_decoder(prefix, pipeline);
   add_special_tokens(proto, config, pipeline);

@@ -1,37 +1,18 @@
 #include "nibble/tokenizer.hpp"
 
+#include "base/fail.hpp"
+#include "base/thread_pool.hpp"
+#include "nibble/context.hpp"
+#include "tokenizer/padding.hpp"
 #include "tokenizer/tokenizer_impl.hpp"
 #include "tokenizer/utf8.hpp"
 
 namespace nibble {
-namespace {
-
 namespace fs = std::filesystem;
 
-size_t count_tokens(const tokenizer::Pipeline& pipeline) {
-  size_t count = pipeline.model->vocabulary().size();
-  for (const tokenizer::AddedToken& token : pipeline.added_tokens.tokens()) {
-    if (!pipeline.model->vocabulary().find(token.content)) ++count;
-  }
-  return count;
-}
+Tokenizer::Impl::Impl(const fs::path& path) : Impl(tokenizer::read_tokenizer(tokenizer::find_tokenizer(path))) {}
 
-}  // namespace
-
-Tokenizer::Impl::Impl(const fs::path& path) : Impl(tokenizer::read_tokenizer(path)) {}
-
-Tokenizer::Impl::Impl(tokenizer::TokenizerSource source)
-    : config(std::move(source.config)), pipeline(std::move(source.pipeline)), finish(config), vocab_size(count_tokens(pipeline)) {
-  if (!config.bos_token) config.bos_token = pipeline.bos_token;
-  if (!config.eos_token) config.eos_token = pipeline.eos_token;
-  if (!config.unk_token) config.unk_token = pipeline.unk_token;
-}
-
-std::optional<std::string_view> Tokenizer::Impl::shown_token(int64_t id, bool skip_special_tokens) const {
-  const tokenizer::AddedToken* added = pipeline.added_tokens.find(id);
-  if (added != nullptr && skip_special_tokens && added->special) return std::nullopt;
-  return pipeline.token(id);
-}
+Tokenizer::Impl::Impl(tokenizer::TokenizerSource source) : config(std::move(source.config)), codec(std::move(source.codec)) {}
 
 Tokenizer::Tokenizer(const fs::path& directory) : impl_(std::make_shared<const Impl>(directory)) {}
 Tokenizer::~Tokenizer() = default;
@@ -40,39 +21,67 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(const Tokenizer&) = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
-Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
-  std::string valid = tokenizer::is_valid_utf8(text) ? std::string(text) : tokenizer::sanitize_utf8(text);
-  std::vector<tokenizer::TokenSequence> parts;
-  parts.push_back(impl_->pipeline.tokenize(std::move(valid), options.offsets));
-  if (impl_->pipeline.post_processor) parts = impl_->pipeline.post_processor->process(std::move(parts), options.add_special_tokens);
-  Encoding encoding;
-  for (tokenizer::TokenSequence& part : parts) {
-    encoding.ids.insert(encoding.ids.end(), part.ids.begin(), part.ids.end());
-    if (options.offsets) encoding.offsets.insert(encoding.offsets.end(), part.offsets.begin(), part.offsets.end());
+namespace {
+
+std::string checked(std::string_view text, InvalidUtf8 invalid) {
+  if (tokenizer::is_valid_utf8(text)) return std::string(text);
+  if (invalid == InvalidUtf8::refuse) {
+    std::string valid;
+    size_t offset = 0;
+    for (auto part = tokenizer::scan_utf8(text); part.kind == tokenizer::Utf8Kind::complete;
+         part = tokenizer::scan_utf8(text.substr(offset)))
+      offset += part.size;
+    fail(ErrorKind::invalid_argument, "the text is no UTF-8 from byte {} on", offset);
   }
+  return tokenizer::sanitize_utf8(text);
+}
+
+Encoding with_type_ids(Encoding encoding) {
+  encoding.type_ids.resize(encoding.ids.size());
   return encoding;
 }
 
+}  // namespace
+
+Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return with_type_ids(impl_->codec->encode(checked(text, options.invalid_utf8), options));
+}
+
+Encoding Tokenizer::encode_pair(std::string_view first, std::string_view second, const EncodeOptions& options) const {
+  if (second.empty()) return encode(first, options);
+  return with_type_ids(impl_->codec->encode_pair(checked(first, options.invalid_utf8), checked(second, options.invalid_utf8), options));
+}
+
+std::vector<Encoding> Tokenizer::encode_batch(std::span<const std::string> texts, Context& context, const EncodeOptions& options) const {
+  std::vector<Encoding> encodings(texts.size());
+  context.threads().parallel_for(texts.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) encodings[i] = encode(texts[i], options);
+  });
+  return encodings;
+}
+
+TokenBatch Tokenizer::pad(std::span<const Encoding> encodings, const Padding& padding) const {
+  const Side configured = impl_->config.padding_side == "left" ? Side::left : Side::right;
+  return tokenizer::pad_encodings(encodings, padding, padding.side.value_or(configured),
+                                  padding.pad_id.value_or(pad_id().value_or(eos_id().value_or(0))));
+}
+
 std::string Tokenizer::decode(std::span<const int64_t> ids, bool skip_special_tokens) const {
-  tokenizer::DecodeChain chain(*impl_->pipeline.decoder, tokenizer::DecodeMode::whole);
-  std::string text;
-  for (int64_t id : ids) {
-    if (const auto token = impl_->shown_token(id, skip_special_tokens)) chain.push(std::string(*token), text);
-  }
-  chain.finish(text);
-  return impl_->finish.finish(std::move(text));
+  return impl_->codec->decode(ids, skip_special_tokens);
 }
 
-std::optional<int64_t> Tokenizer::token_to_id(std::string_view token) const { return impl_->pipeline.id(token); }
-
-std::string Tokenizer::id_to_token(int64_t id) const { return std::string(impl_->pipeline.token(id).value_or("")); }
-
-size_t Tokenizer::vocab_size() const { return impl_->vocab_size; }
-
-bool Tokenizer::is_special(int64_t id) const {
-  const tokenizer::AddedToken* token = impl_->pipeline.added_tokens.find(id);
-  return token != nullptr && token->special;
+std::string Tokenizer::decode(std::span<const int64_t> ids, const DecodeOptions& options) const {
+  if (!options.clean_up_spaces) return impl_->codec->decode(ids, options.skip_special_tokens);
+  return impl_->codec->decode(ids, options.skip_special_tokens, *options.clean_up_spaces);
 }
+
+std::optional<int64_t> Tokenizer::token_to_id(std::string_view token) const { return impl_->codec->id(token); }
+
+std::string Tokenizer::id_to_token(int64_t id) const { return std::string(impl_->codec->token(id).value_or("")); }
+
+size_t Tokenizer::vocab_size() const { return impl_->codec->vocab_size(); }
+
+bool Tokenizer::is_special(int64_t id) const { return impl_->codec->is_special(id); }
 
 std::optional<int64_t> Tokenizer::bos_id() const { return token_to_id(bos_token()); }
 std::optional<int64_t> Tokenizer::eos_id() const { return token_to_id(eos_token()); }

@@ -63,6 +63,11 @@ void read_config(const JsonView& view, TokenizerConfig& config) {
   if (const auto length = view.find("model_max_length"); length && length->number() >= 1 && length->number() < kLargestLength) {
     config.model_max_length = static_cast<size_t>(length->number());
   }
+  config.padding_side = view.string_or("padding_side", "");
+  config.truncation_side = view.string_or("truncation_side", "");
+  if (const auto names = view.find("model_input_names")) {
+    for (const JsonView& name : names->elements()) config.model_input_names.push_back(name.string());
+  }
   if (const auto templates = view.find("chat_template")) read_chat_templates(*templates, config);
   if (const auto tokens = view.find("added_tokens_decoder")) read_added_tokens(*tokens, config);
 }

@@ -20,7 +20,9 @@ struct TokenizerConfig {
   std::string tokenizer_class;
   std::map<std::string, std::string, std::less<>> chat_templates;  ///< by name; the only one is called "default"
   std::optional<size_t> model_max_length;
-  std::vector<AddedToken> added_tokens;  ///< added_tokens_decoder, by id
+  std::string padding_side, truncation_side;   ///< "left", "right", or empty
+  std::vector<std::string> model_input_names;  ///< empty where it is left to the class
+  std::vector<AddedToken> added_tokens;        ///< added_tokens_decoder, by id
 };
 
 /// Reads the files of `directory`; none need be there.

@@ -1,20 +1,13 @@
+#include "tokenizer/models/model_lists.hpp"
 #include "tokenizer/pipeline.hpp"
+#include "tokenizer/tokenizer_file.hpp"
 
 namespace nibble::tokenizer {
 namespace {
 
-constexpr size_t kFileLimit = 512 << 20;  // the largest published ones have some 35 MB
-
-}  // namespace
-
-Pipeline read_tokenizer_json(const std::filesystem::path& path, const TokenizerConfig& config) {
-  return read_tokenizer_json(parse_json_file(path, kFileLimit), path, config);
-}
-
-Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& place, const TokenizerConfig& config) {
-  const JsonView view(document, place);
+Pipeline make_pipeline(const JsonView& view, const ModelLists& lists, const TokenizerConfig& config) {
   Pipeline pipeline;
-  pipeline.model = make_model(view.at("model"));
+  pipeline.model = make_model(view.at("model"), lists);
   if (const auto part = view.find("normalizer")) pipeline.normalizer = make_normalizer(*part);
   if (const auto part = view.find("pre_tokenizer")) pipeline.pre_tokenizer = make_pre_tokenizer(*part);
   if (const auto part = view.find("post_processor")) pipeline.post_processor = make_post_processor(*part);
@@ -31,6 +24,18 @@ Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& 
   pipeline.added_tokens.prepare(pipeline.normalizer.get());
   if (const auto unknown = pipeline.model->unknown_id()) pipeline.unk_token = pipeline.token(*unknown).value_or("");
   return pipeline;
+}
+
+}  // namespace
+
+Pipeline read_tokenizer_json(const std::filesystem::path& path, const TokenizerConfig& config) {
+  const TokenizerJsonFile file(path);
+  return make_pipeline(JsonView(file.document(), path), file.lists(), config);
+}
+
+Pipeline read_tokenizer_json(const nlohmann::json& document, const std::string& place, const TokenizerConfig& config) {
+  const JsonView view(document, place);
+  return make_pipeline(view, model_lists(view.at("model")), config);
 }
 
 }  // namespace nibble::tokenizer

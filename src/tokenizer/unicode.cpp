@@ -9,6 +9,12 @@ bool in_category(char32_t c, uint32_t mask) { return (U_GET_GC_MASK(static_cast<
 
 }  // namespace
 
+bool is_of_unicode(char32_t c, int major) {
+  UVersionInfo age;
+  u_charAge(static_cast<UChar32>(c), age);
+  return age[0] != 0 && age[0] <= major;
+}
+
 bool is_whitespace(char32_t c) {
   if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
   return u_isUWhiteSpace(static_cast<UChar32>(c));
@@ -19,16 +25,23 @@ bool is_numeric(char32_t c) {
   return in_category(c, U_GC_N_MASK);
 }
 
+// A few characters have changed their category since the tables of the `tokenizers` library were made.
 bool is_punctuation(char32_t c) {
   if (c < 0x80) return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) || (c >= 0x7B && c <= 0x7E);
-  return in_category(c, U_GC_P_MASK);
+  return (in_category(c, U_GC_P_MASK) && is_of_unicode(c, 8)) || c == 0x166D || c == 0x111C9;
 }
 
-bool is_mark(char32_t c) { return c >= 0x300 && in_category(c, U_GC_M_MASK); }
+bool is_mark(char32_t c) {
+  if (c < 0x300 || c == 0x111C9) return false;
+  return (in_category(c, U_GC_M_MASK) && is_of_unicode(c, 9)) || c == 0x1CF2 || c == 0x1CF3;
+}
 
-bool is_nonspacing_mark(char32_t c) { return c >= 0x300 && in_category(c, U_GC_MN_MASK); }
+bool is_nonspacing_mark(char32_t c) {
+  if (c < 0x300 || c == 0x1885 || c == 0x1886 || c == 0xA9BD || c == 0x111C9) return false;
+  return (in_category(c, U_GC_MN_MASK) && is_of_unicode(c, 8)) || c == 0x1734;
+}
 
-bool is_other(char32_t c) { return in_category(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CS_MASK | U_GC_CO_MASK); }
+bool is_other(char32_t c) { return in_category(c, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CS_MASK | U_GC_CO_MASK) && is_of_unicode(c, 8); }
 
 bool is_word(char32_t c) {
   if (c < 0x80) return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';

@@ -68,12 +68,12 @@ bool is_valid_utf8(std::string_view bytes) {
   return true;
 }
 
-size_t append_sanitized(std::string& text, std::string_view bytes) {
+size_t append_sanitized(std::string& text, std::string_view bytes, std::string_view replacement) {
   size_t i = 0;
   while (i < bytes.size()) {
     const Utf8Prefix prefix = scan_utf8(bytes.substr(i));
     if (prefix.kind == Utf8Kind::incomplete) break;
-    text.append(prefix.kind == Utf8Kind::complete ? bytes.substr(i, prefix.size) : kReplacementCharacter);
+    text.append(prefix.kind == Utf8Kind::complete ? bytes.substr(i, prefix.size) : replacement);
     i += prefix.size;
   }
   return i;

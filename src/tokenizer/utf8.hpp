@@ -46,14 +46,14 @@ Utf8Prefix scan_utf8(std::string_view bytes);
 
 bool is_valid_utf8(std::string_view bytes);
 
-/// Appends `bytes` to `text` with U+FFFD for each maximal invalid part and returns the bytes used: all but an unfinished
-/// character at the end.
-size_t append_sanitized(std::string& text, std::string_view bytes);
-
 /// `bytes` as valid UTF-8, U+FFFD in place of each maximal invalid part.
 std::string sanitize_utf8(std::string_view bytes);
 
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";  // U+2581, sentencepiece's visible space
+
+/// Appends `bytes` to `text` with `replacement` for each maximal invalid part and returns the bytes used: all but an unfinished
+/// character at the end.
+size_t append_sanitized(std::string& text, std::string_view bytes, std::string_view replacement = kReplacementCharacter);
 
 }  // namespace nibble::tokenizer

@@ -67,5 +67,40 @@ TEST(ChatHistory, IsRenderedWithOtherVariables) {
   EXPECT_EQ(chat.render(history, R"({"bos_token": "<s>", "add_generation_prompt": true, "messages": 1})"), "<s><user>Hi<a>");
 }
 
+TEST(ChatHistory, CarriesToolsAndFurtherVariables) {
+  ChatHistory history;
+  history.add("user", "Hi");
+  history.set_tools(R"([{"type": "function", "function": {"name": "f"}}])");
+  history.set_extra_context(R"({"documents": [{"title": "T"}], "enable_thinking": false})");
+  const ChatTemplate chat("{{ tools[0].function.name }} {{ documents[0].title }} {{ enable_thinking }} {{ messages | length }}");
+  EXPECT_EQ(chat.render(history), "f T False 1");
+  EXPECT_EQ(chat.render(history, R"({"enable_thinking": true, "tools": [{"function": {"name": "g"}}]})"), "g T True 1")
+      << "what is given with the call wins";
+  history.set_tools("[]");
+  EXPECT_EQ(history.tools(), "");
+  EXPECT_EQ(ChatTemplate("{{ tools is none }}").render(history), "True");
+}
+
+TEST(ChatHistory, RefusesToolsAndVariablesOfOtherForms) {
+  ChatHistory history;
+  for (const char* text : {"{}", "1", "", "[", "null"})
+    EXPECT_EQ(kind_of([&] { history.set_tools(text); }), ErrorKind::invalid_argument) << text;
+  for (const char* text : {"[]", "1", "", "{"})
+    EXPECT_EQ(kind_of([&] { history.set_extra_context(text); }), ErrorKind::invalid_argument) << text;
+}
+
+TEST(ChatHistory, TakesCallsResultsReasoningAndParts) {
+  const std::string text =
+      R"([{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}, )"
+      R"({"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [{"id": "c", "type": "function", )"
+      R"("function": {"name": "look", "arguments": {"n": 1}}}]}, {"role": "tool", "tool_call_id": "c", "content": "a fox"}])";
+  const ChatTemplate chat(
+      "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}[{{ p.type }}]{{ p.text }}"
+      "{% endfor %}{% endif %}{{ m.reasoning_content }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments | "
+      "tojson }}"
+      "{% endfor %}{{ m.tool_call_id }}|{% endfor %}");
+  EXPECT_EQ(chat.render(ChatHistory::from_json(text)), R"([image][text]What is this?|Hm.look{"n": 1}|a foxc|)");
+}
+
 }  // namespace
 }  // namespace nibble

@@ -105,6 +105,19 @@ TEST(Chat, AnInterruptAtThePromptEndsNothing) {
   EXPECT_THAT(run.out, HasSubstr("7 + 5 = 12."));
 }
 
+TEST(Chat, ReasoningIsKeptApart) {
+  test::ScratchDirectory scratch;
+  const std::string file = scratch / "thinking.jinja";
+  const std::string own = test::file_text(nib() + "/chat_template.jinja");
+  test::write_text(file, own + "{# </think> #}{% if add_generation_prompt %}<think>{% endif %}");
+  Outcome run = chat("Who are you?\n/history\n", {"--chat-template", file, "--min-new-tokens", "8"});
+  EXPECT_EQ(run.code, 0);
+  const json answer = json::parse(run.out.substr(run.out.rfind("[{")))[1];
+  EXPECT_EQ(answer["content"], "") << "the template opened the reasoning, and Nib does not know how to end it";
+  EXPECT_THAT(answer["reasoning_content"].get<std::string>(), Not(IsEmpty()));
+  EXPECT_THAT(run.out, AllOf(HasSubstr(answer["reasoning_content"].get<std::string>()), Not(HasSubstr("\033"))));
+}
+
 TEST(Chat, NeedsATemplate) {
   test::ScratchDirectory scratch;
   for (const char* file : {"config.json", "model.safetensors", "tokenizer.json", "generation_config.json"})

@@ -96,6 +96,8 @@ void Command::close_input() {
 
 void Command::interrupt() { ::kill(process_, SIGINT); }
 
+void Command::kill() { ::kill(process_, SIGKILL); }
+
 bool Command::handles_interrupts() const {
   std::istringstream status(file_text("/proc/" + std::to_string(process_) + "/status"));
   for (std::string line; std::getline(status, line);)

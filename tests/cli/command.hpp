@@ -33,6 +33,7 @@ class Command {
   void write(std::string_view text);
   void close_input();
   void interrupt();  ///< as Ctrl-C does
+  void kill();       ///< so that it cannot clean up
   std::string output() const { return file_text(scratch_ / "out"); }
   std::string errors() const { return file_text(scratch_ / "err"); }
   bool handles_interrupts() const;  ///< its start is over

@@ -58,5 +58,42 @@ TEST_F(Compress, SaysWhatIsWrong) {
   EXPECT_FALSE(std::filesystem::exists(output()));
 }
 
+TEST_F(Compress, ToABudgetWithEverythingInTheReport) {
+  std::string text = test::nib() + "/eval/prompts.jsonl";
+  Outcome made = run({"--budget-gb", "0.0019", "--num-samples", "8", "--seqlen", "24", "--eval", text, "--json"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  auto document = made.document();
+  EXPECT_LE(document["weight_bytes"], 1'900'000);
+  EXPECT_EQ(document["search"]["budget_bytes"], 1'900'000);
+  EXPECT_EQ(document["search"]["bytes"], document["weight_bytes"]);
+  EXPECT_EQ(document["search"]["weights"].size(), 29u);
+  EXPECT_GT(document["search"]["measured_kl"], 0);
+  uint64_t sum = 0;
+  for (const auto& row : document["rows"]) sum += row["bytes"].get<uint64_t>();
+  EXPECT_EQ(document["weight_bytes"], sum);
+  EXPECT_GT(document["memory"]["total"], document["memory"]["weights"]);
+  auto eval = nibble({"eval", output(), "--text", text, "--reference", ir(), "--json"}).document();
+  EXPECT_EQ(document["evaluation"]["mean_kl"], eval["mean_kl"]);
+  EXPECT_EQ(document["evaluation"]["model"]["perplexity"], eval["perplexity"]);
+  EXPECT_EQ(document["evaluation"]["top1_agreement"], eval["top1_agreement"]);
+}
+
+TEST_F(Compress, TellsPeopleWhatABudgetWentInto) {
+  Outcome made = run({"--budget-gb", "0.0019", "--num-samples", "8", "--seqlen", "24"});
+  EXPECT_THAT(made.out, AllOf(HasSubstr("most sensitive"), HasSubstr("nats away per kB"), HasSubstr("budget 1900000 bytes, used 1"),
+                              HasSubstr("held-out tokens"), HasSubstr("memory to run, for 1024 tokens")));
+}
+
+TEST_F(Compress, RefusesBudgetsThatMakeNoSense) {
+  Outcome small = run({"--budget-gb", "0.001", "--num-samples", "8", "--seqlen", "24"});
+  EXPECT_EQ(small.code, 1);
+  EXPECT_THAT(small.err, AllOf(HasSubstr("0.001000 GB"), HasSubstr("bytes; give 0.0014")));
+  EXPECT_EQ(run({"--budget-gb", "0.002", "--max-kl", "0.1"}).code, 2);
+  Outcome ratio = run({"--max-kl", "0.1", "--ratio", "0.8"});
+  EXPECT_EQ(ratio.code, 1);
+  EXPECT_THAT(ratio.err, AllOf(HasSubstr("max-kl"), HasSubstr("ratio")));
+  EXPECT_FALSE(std::filesystem::exists(output()));
+}
+
 }  // namespace
 }  // namespace nibble

@@ -210,6 +210,30 @@ TEST(AssembledWeight, CodesAreNeverTransposed) {
   EXPECT_EQ(value.shape(), (Shape{32, 96}));
 }
 
+/// Experts stored as [experts, in, out], in numbers that are no multiples of the blocks that they are read in.
+TEST(AssembledWeight, TransposesEveryExpert) {
+  constexpr int64_t kExperts = 3, kIn = 133, kOut = 301;
+  std::vector<float> values(kExperts * kIn * kOut);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 251) - 125;
+  for (ElementType stored : {ElementType::bf16, ElementType::f32}) {
+    test::ScratchDirectory directory;
+    Tensor tensor = convert(Tensor::from<float>({kExperts, kIn, kOut}, values), stored);
+    write_safetensors(directory / "model.safetensors", {{"experts", tensor}});
+    auto source = open_safetensors(directory / "model.safetensors");
+    for (ElementType type : {ElementType::bf16, ElementType::f16, ElementType::f32}) {
+      ConstantValue value = assemble_weight(*source, {{{"experts", {}, true}}}, {kExperts, kOut, kIn}, type);
+      std::vector<float> all = to_floats(value.tensor()), slice(8 * kIn);
+      for (size_t e = 0; e < kExperts; ++e)
+        for (size_t row = 0; row < kOut; ++row)
+          for (size_t c = 0; c < kIn; ++c) ASSERT_EQ(all[(e * kOut + row) * kIn + c], values[(e * kIn + c) * kOut + row]);
+      Tensor rows(type, {8, kIn});
+      value.source()->produce(296, 304, std::vector{std::span(rows.mutable_data(), rows.byte_size())});  // of two experts
+      slice = to_floats(rows);
+      EXPECT_TRUE(std::equal(slice.begin(), slice.end(), all.begin() + 296 * kIn));
+    }
+  }
+}
+
 class EncodedExport : public testing::Test {
  protected:
   ExportReport run(std::string_view name, const ExportOptions& options) { return export_to(data("models") / name, options); }

@@ -91,8 +91,10 @@ TEST_F(GgufGraph, ExportKeepsCodesAndWritesAllFiles) {
   ExportReport report = export_model(model, directory / "out", {}, context);
   EXPECT_EQ(report.model_type, "llama");
   EXPECT_EQ(report.layers, (std::map<std::string, uint64_t>{{"int4_sym", 13}, {"int8_sym", 3}}));
-  EXPECT_EQ(test::listing(directory / "out"), (std::vector<std::string>{"config.json", "generation_config.json", "openvino_model.bin",
-                                                                        "openvino_model.xml", "tokenizer.json", "tokenizer_config.json"}));
+  EXPECT_EQ(test::listing(directory / "out"),
+            (std::vector<std::string>{"config.json", "generation_config.json", "openvino_detokenizer.bin", "openvino_detokenizer.xml",
+                                      "openvino_model.bin", "openvino_model.xml", "openvino_tokenizer.bin", "openvino_tokenizer.xml",
+                                      "tokenizer.json", "tokenizer_config.json"}));
   json config = read_json_object(directory / "out/config.json"), generation = read_json_object(directory / "out/generation_config.json");
   EXPECT_EQ(config["num_key_value_heads"], 2);
   EXPECT_EQ(config["rms_norm_eps"], 1e-6);

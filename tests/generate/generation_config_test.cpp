@@ -156,7 +156,8 @@ TEST(JsonFields, SetWhatTheyName) {
   C config = fields(R"({"max_new_tokens": 20, "max_length": 30, "min_new_tokens": 2, "ignore_eos": true, "echo": true, "eos_token_id": 3,
       "stop_token_ids": [5, 4], "stop_strings": ["a", "b"], "include_stop_str_in_output": true, "do_sample": true, "temperature": 0.5,
       "top_k": 5, "top_p": 0.25, "min_p": 0.125, "rng_seed": 9, "num_return_sequences": 3, "repetition_penalty": 1.5,
-      "presence_penalty": -1, "frequency_penalty": 2, "logprobs": 1, "apply_chat_template": false})");
+      "presence_penalty": -1, "frequency_penalty": 2, "logprobs": 1, "apply_chat_template": false,
+      "skip_special_tokens": false})");
   EXPECT_EQ(config.max_new_tokens, 20u);
   EXPECT_EQ(config.max_length, 30u);
   EXPECT_EQ(config.min_new_tokens, 2u);
@@ -178,6 +179,7 @@ TEST(JsonFields, SetWhatTheyName) {
   EXPECT_EQ(config.frequency_penalty, 2.0f);
   EXPECT_EQ(config.logprobs, 1u);
   EXPECT_FALSE(config.apply_chat_template);
+  EXPECT_FALSE(config.skip_special_tokens);
 }
 
 TEST(JsonFields, LeaveTheOthersAlone) {

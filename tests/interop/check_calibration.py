@@ -1,7 +1,4 @@
-"""nibble compress with data against NNCF with the same data: what every layer's weight becomes.
-
-Skipped where nncf is not installed (it is no part of requirements.txt: it brings PyTorch along).
-"""
+"""nibble compress with data against NNCF with the same data: what every layer's weight becomes."""
 
 import argparse
 import json

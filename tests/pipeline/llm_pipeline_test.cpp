@@ -1,4 +1,5 @@
 #include "nibble/llm_pipeline.hpp"
+#include "nibble/response_parser.hpp"
 
 #include <gmock/gmock.h>
 
@@ -77,6 +78,42 @@ TEST_F(Pipeline, TemplatesSeeMessagesWithTheirKeysInOrder) {
   history.add("user", "What is the weather in Rome?");
   history.add_json(R"({"role": "assistant", "tool_calls": [{"name": "get_weather", "arguments": {"unit": "C", "city": "Rome"}}]})");
   EXPECT_THAT(pipeline_.apply_chat_template(history), HasSubstr(R"({"unit": "C", "city": "Rome"})"));
+}
+
+TEST_F(Pipeline, SpecialTokensAreInTheTextOnRequest) {
+  GenerationConfig all = config(32);
+  const GenerationResult plain = pipeline_.generate("Who are you?", all);
+  all.skip_special_tokens = false;
+  std::string streamed;
+  const GenerationResult result = pipeline_.generate("Who are you?", all, [&](std::string_view text) {
+    streamed += text;
+    return StreamingStatus::running;
+  });
+  EXPECT_EQ(result.texts[0], plain.texts[0] + pipeline_.tokenizer().id_to_token(result.ids[0].back()));
+  EXPECT_EQ(streamed, result.texts[0]);
+}
+
+TEST_F(Pipeline, ToolsOfAConversationAreCalled) {
+  ChatHistory history;
+  history.add("user", "What is the weather in Oslo?");
+  history.set_tools(
+      R"([{"type": "function", "function": {"name": "get_weather", "description": "Get the weather of a city.", "parameters": )"
+      R"({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}])");
+  const GenerationResult result = pipeline_.generate(history, config(48));
+  const ResponseFormat format = detect_response_format(pipeline_.chat_template(history).source());
+  const ParsedResponse response = parse_response(result.texts[0], {.format = format, .tools = history.tools()});
+  ASSERT_THAT(response.tool_calls, SizeIs(1));
+  EXPECT_EQ(response.tool_calls[0].name, "get_weather");
+  EXPECT_EQ(response.tool_calls[0].arguments, R"({"city": "Oslo"})");
+}
+
+TEST_F(Pipeline, ATemplateCanBeGiven) {
+  pipeline_.set_chat_template(ChatTemplate("{{ messages[0].content }}{{ tools | length }}{{ answer }}"));
+  ChatHistory history;
+  history.add("user", "Hi");
+  history.set_tools(R"([{"name": "f"}])");
+  history.set_extra_context(R"({"answer": 42})");
+  EXPECT_EQ(pipeline_.apply_chat_template(history), "Hi142");
 }
 
 TEST_F(Pipeline, ChecksConfigsBeforeItRuns) {
@@ -285,7 +322,7 @@ TEST(PipelineParts, WithoutTokenizerOnlyIdsWork) {
   EXPECT_EQ(result.texts[0], "");
 
   auto needs_tokenizer = [&](const std::function<void()>& action) {
-    return fails(ErrorKind::not_found, {"neither tokenizer.json nor tokenizer.model", "token ids"}, action);
+    return fails(ErrorKind::not_found, {"neither tokenizer.json, tokenizer.model nor openvino_tokenizer.xml", "token ids"}, action);
   };
   EXPECT_TRUE(needs_tokenizer([&] { pipeline.generate("Hello!", config); }));
   EXPECT_TRUE(needs_tokenizer([&] { pipeline.tokenizer(); }));
@@ -304,6 +341,19 @@ TEST(PipelineParts, WithoutTemplateConversationsAreRejectedAndTextIsGoneOnWith) 
   ChatHistory history;
   history.add("user", "Hello!");
   EXPECT_TRUE(fails(ErrorKind::not_found, {"no chat template"}, [&] { pipeline.generate(history, config); }));
+}
+
+TEST(PipelineParts, ConversationsWithToolsTakeTheTemplateForThem) {
+  test::PartOfNib directory({"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"});
+  std::filesystem::create_directory(directory.path() / "additional_chat_templates");
+  test::write_text(directory.path() / "additional_chat_templates/tool_use.jinja", "tools: {{ tools | length }}");
+  LLMPipeline pipeline(directory.path());
+  ChatHistory history;
+  history.add("user", "Hello!");
+  EXPECT_THAT(pipeline.apply_chat_template(history), HasSubstr("Hello!"));
+  history.set_tools(R"([{"name": "f"}])");
+  EXPECT_EQ(pipeline.apply_chat_template(history), "tools: 1");
+  EXPECT_EQ(pipeline.chat_template(history).source(), "tools: {{ tools | length }}");
 }
 
 TEST(PipelineParts, EndTokensMayComeFromConfigJson) {

@@ -121,6 +121,41 @@ void check_piece_line(const tokenizer::Pipeline& pipeline, const Tokenizer& toke
   tally.check("decoded", decoded == line.at("decoded"), shown(line) + " gave " + shown(decoded));
 }
 
+/// pairs.jsonl, where it is there.
+void check_pairs(const Tokenizer& tokenizer, const std::filesystem::path& directory, Tally& tally) {
+  for (const json& line : read_lines(directory / "pairs.jsonl")) {
+    const Encoding encoding = tokenizer.encode_pair(line.at("text").get<std::string>(), line.at("pair").get<std::string>());
+    tally.check("pairs", encoding.ids == line.at("ids").get<Ids>(), shown(line) + " gave " + shown(encoding.ids));
+    tally.check("type ids", encoding.type_ids == line.at("type_ids").get<std::vector<uint32_t>>(),
+                shown(line) + " gave " + shown(encoding.type_ids));
+  }
+}
+
+EncodeOptions truncation_of(const json& line) {
+  const std::map<std::string, TruncationStrategy> strategies{{"longest_first", TruncationStrategy::longest_first},
+                                                             {"only_first", TruncationStrategy::only_first},
+                                                             {"only_second", TruncationStrategy::only_second}};
+  EncodeOptions options{.add_special_tokens = line.at("add_special_tokens")};
+  options.truncation =
+      Truncation{line.at("max_length"), line.at("side") == "left" ? Side::left : Side::right, strategies.at(line.at("strategy"))};
+  return options;
+}
+
+/// A line of truncations.jsonl: ids, or an error where a text is too short to be cut.
+void check_truncation(const Tokenizer& tokenizer, const json& line, Tally& tally) {
+  const std::string text = line.at("text");
+  try {
+    const EncodeOptions options = truncation_of(line);
+    const Encoding encoding =
+        line.contains("pair") ? tokenizer.encode_pair(text, line.at("pair").get<std::string>(), options) : tokenizer.encode(text, options);
+    const bool same = line.contains("ids") && encoding.ids == line.at("ids").get<Ids>() &&
+                      encoding.type_ids == line.at("type_ids").get<std::vector<uint32_t>>();
+    tally.check("truncated", same, shown(line) + " gave " + shown(encoding.ids));
+  } catch (const Error& error) {
+    tally.check("truncated", line.contains("error"), shown(line) + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 void Tally::check(const std::string& kind, bool passed, const std::string& what) {
@@ -153,6 +188,8 @@ Tally check_tokenizer(const std::filesystem::path& path, const std::filesystem::
     check_decode(tokenizer, line, tally);
   }
   for (const json& line : read_lines(directory / "decode.jsonl")) check_decode(tokenizer, line, tally);
+  check_pairs(tokenizer, directory, tally);
+  for (const json& line : read_lines(directory / "truncations.jsonl")) check_truncation(tokenizer, line, tally);
   return tally;
 }
 

@@ -104,5 +104,18 @@ TEST(SentencepieceModel, WithALengthBeyondTheFileIsCorrupt) {
   EXPECT_THROW(Tokenizer(directory.path()), Error);
 }
 
+/// As tokenization_chatglm.py numbers them.
+TEST(Sentencepiece, ChatGlmHasTokensBehindThePieces) {
+  TemporaryDirectory directory;
+  fs::copy_file(reference_directory() / "llama2" / "tokenizer.model", directory.path() / "tokenizer.model");
+  const Tokenizer plain(directory.path());
+  directory.write("tokenizer_config.json", R"({"tokenizer_class": "ChatGLMTokenizer"})");
+  const Tokenizer tokenizer(directory.path());
+  const auto pieces = static_cast<int64_t>(plain.vocab_size());
+  EXPECT_EQ(tokenizer.token_to_id("[gMASK]"), pieces + 1);
+  const auto ids = tokenizer.encode("<|user|>").ids;
+  EXPECT_EQ(ids, (std::vector<int64_t>{pieces + 1, pieces + 3, pieces + 6}));
+}
+
 }  // namespace
 }  // namespace nibble::test

@@ -58,7 +58,9 @@ json vocabulary_object(const GgufVocabulary& v) {
   return object;
 }
 
-json special_entry(const GgufVocabulary& v, int64_t id) { return {{"SpecialToken", {{"id", v.text(id)}, {"type_id", 0}}}}; }
+json special_entry(const GgufVocabulary& v, int64_t id, int type_id) {
+  return {{"SpecialToken", {{"id", v.text(id)}, {"type_id", type_id}}}};
+}
 
 /// Begin and end tokens around the text, where they are wanted.
 json post_processor(const GgufVocabulary& v, const SpecialTokens& special, bool adds_bos) {
@@ -69,9 +71,9 @@ json post_processor(const GgufVocabulary& v, const SpecialTokens& special, bool 
                               : json{{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
   json single = json::array(), pair = json::array(), tokens = json::object();
   auto add_part = [&](json& to, const char* name, int type_id) {
-    if (bos) to.push_back(special_entry(v, *special.bos));
+    if (bos) to.push_back(special_entry(v, *special.bos, type_id));
     to.push_back({{"Sequence", {{"id", name}, {"type_id", type_id}}}});
-    if (eos) to.push_back(special_entry(v, *special.eos));
+    if (eos) to.push_back(special_entry(v, *special.eos, type_id));
   };
   add_part(single, "A", 0);
   add_part(pair, "A", 0);

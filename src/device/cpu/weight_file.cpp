@@ -1,5 +1,6 @@
 #include "device/cpu/weight_file.hpp"
 
+#include "base/disk.hpp"
 #include "base/fail.hpp"
 #include "device/cpu/weight_file_header.hpp"
 

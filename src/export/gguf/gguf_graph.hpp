@@ -8,7 +8,7 @@
 namespace nibble {
 
 /// The graph of a GGUF file; its weights stay lazy views of it. Throws Error{unsupported} for architectures, metadata and tensors that
-/// are not understood. `counts`: what became of the weights.
-Graph build_gguf_graph(const std::filesystem::path& path, FloatFormat format, WeightCounts* counts = nullptr);
+/// are not understood. `taken`: what was made of the file.
+Graph build_gguf_graph(const std::filesystem::path& path, FloatFormat format, TakenWeights* taken = nullptr);
 
 }  // namespace nibble

@@ -32,5 +32,7 @@ std::span<const OpDef> attention_ops();      ///< ScaledDotProductAttention
 std::span<const OpDef> convolution_ops();    ///< Convolution, GroupConvolution and their transposes
 std::span<const OpDef> pooling_ops();        ///< AvgPool, MaxPool, AdaptiveAvgPool
 std::span<const OpDef> interpolate_ops();    ///< Interpolate
+std::span<const OpDef>
+string_ops();  ///< tokenizer IRs: StringTensorUnpack, RegexSplit, BPETokenizer, ...; src/tokenizer/openvino/ computes them
 
 }  // namespace nibble

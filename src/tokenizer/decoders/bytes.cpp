@@ -5,17 +5,19 @@
 namespace nibble::tokenizer {
 namespace {
 
-/// GPT-2's characters back to bytes, and these to text as one token; what cannot be UTF-8 becomes U+FFFD.
+/// GPT-2's characters back to bytes, and these to text as one token.
 class ByteLevelStage : public DecodeStage {
  public:
+  explicit ByteLevelStage(InvalidBytes invalid) : replacement_(invalid == InvalidBytes::replaced ? kReplacementCharacter : "") {}
+
   void push(Chunk chunk, std::vector<Chunk>& out) override {
     append_token_bytes(bytes_, chunk.text);
     std::string text;
-    bytes_.erase(0, append_sanitized(text, bytes_));
+    bytes_.erase(0, append_sanitized(text, bytes_, replacement_));
     emit(std::move(text), false, out);
   }
 
-  void finish(std::vector<Chunk>& out) override { emit(std::string(bytes_.empty() ? "" : kReplacementCharacter), true, out); }
+  void finish(std::vector<Chunk>& out) override { emit(std::string(bytes_.empty() ? "" : replacement_), true, out); }
 
  private:
   void emit(std::string text, bool ends, std::vector<Chunk>& out) {
@@ -24,6 +26,7 @@ class ByteLevelStage : public DecodeStage {
     first_ = false;
   }
 
+  std::string_view replacement_;
   std::string bytes_;
   bool first_ = true;
 };
@@ -93,8 +96,8 @@ class ByteFallbackStage : public DecodeStage {
 
 }  // namespace
 
-DecoderPtr make_byte_level_decoder() {
-  return std::make_unique<SingleStageDecoder>([](DecodeMode) { return std::make_unique<ByteLevelStage>(); });
+DecoderPtr make_byte_level_decoder(InvalidBytes invalid) {
+  return std::make_unique<SingleStageDecoder>([invalid](DecodeMode) { return std::make_unique<ByteLevelStage>(invalid); });
 }
 
 DecoderPtr make_byte_fallback_decoder() {

@@ -25,7 +25,8 @@ class SingleStageDecoder : public Decoder {
 };
 
 /// The decoders, as make_decoder and the reader of tokenizer.model build them.
-DecoderPtr make_byte_level_decoder();
+enum class InvalidBytes { replaced, left_out };  ///< by U+FFFD
+DecoderPtr make_byte_level_decoder(InvalidBytes invalid = InvalidBytes::replaced);
 DecoderPtr make_byte_fallback_decoder();
 DecoderPtr make_fuse_decoder();
 DecoderPtr make_strip_decoder(char32_t content, size_t start, size_t stop);

@@ -1,6 +1,9 @@
 #include "tokenizer/models/unigram.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
 #include <limits>
 
 #include "tokenizer/byte_level.hpp"
@@ -76,18 +79,59 @@ void Unigram::add(std::string_view piece, size_t begin, size_t end, std::vector<
   }
 }
 
-std::unique_ptr<const Model> make_unigram(const JsonView& view) {
+namespace {
+
+/// To the nearest double, as a table holds them.
+double power_of_ten(int exponent) {
+  constexpr int kLargest = 308;
+  static const auto powers = [] {
+    std::array<double, kLargest + 1> table{};
+    for (int i = 0; i <= kLargest; ++i) {
+      const std::string text = "1e" + std::to_string(i);
+      std::from_chars(text.data(), text.data() + text.size(), table[static_cast<size_t>(i)]);
+    }
+    return table;
+  }();
+  return powers[static_cast<size_t>(std::min(exponent, kLargest))];
+}
+
+/// The `tokenizers` library reads a number as its digits divided by a power of ten, which may be off by the last bit (serde_json without
+/// float_roundtrip). Sums of scores that should be equal are told apart by that.
+double as_read_by_tokenizers(double score) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof(text), score, std::chars_format::scientific);
+  uint64_t digits = 0;
+  int fraction = 0;
+  const char* at = text + (score < 0);
+  for (bool behind_point = false; at < end && *at != 'e'; ++at) {
+    if (*at == '.') {
+      behind_point = true;
+      continue;
+    }
+    digits = digits * 10 + static_cast<uint64_t>(*at - '0');
+    fraction += behind_point;
+  }
+  int exponent = 0;
+  if (at + 2 < end) std::from_chars(at + (at[1] == '+' ? 2 : 1), end, exponent);
+  const auto value = static_cast<double>(digits);
+  exponent -= fraction;
+  const double power = power_of_ten(std::abs(exponent));
+  const double result = exponent < 0 ? value / power : value * power;
+  return score < 0 ? -result : result;
+}
+
+}  // namespace
+
+std::unique_ptr<const Model> make_unigram(const JsonView& view, const ModelLists& lists) {
   const JsonView vocab = view.at("vocab");
   if (!vocab.raw().is_array()) vocab.reject("must be an array of [token, score] pairs");
   Vocabulary vocabulary;
-  vocabulary.reserve(vocab.raw().size());
+  vocabulary.reserve(lists.scores.size());
   std::vector<double> scores;
-  for (const nlohmann::json& entry : vocab.raw()) {
-    if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
-      vocab.reject("must hold [token, score] pairs, entry " + std::to_string(scores.size()) + " is none");
-    }
-    vocabulary.insert(entry[0].get_ref<const std::string&>(), static_cast<uint32_t>(std::min<size_t>(scores.size(), 0xFFFFFFFF)));
-    scores.push_back(entry[1].get<double>());
+  scores.reserve(lists.scores.size());
+  for (const auto& [token, score] : lists.scores) {
+    vocabulary.insert(token, static_cast<uint32_t>(std::min<size_t>(scores.size(), 0xFFFFFFFF)));
+    scores.push_back(as_read_by_tokenizers(score));
   }
   std::optional<uint32_t> unknown;
   if (const auto id = view.find("unk_id")) {

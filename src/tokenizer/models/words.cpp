@@ -70,13 +70,13 @@ class WordPiece : public Model {
 
 }  // namespace
 
-std::unique_ptr<const Model> make_word_level(const JsonView& view) {
-  return std::make_unique<WordLevel>(read_vocabulary(view.at("vocab")), view.string_or("unk_token", "<unk>"));
+std::unique_ptr<const Model> make_word_level(const JsonView& view, const ModelLists& lists) {
+  return std::make_unique<WordLevel>(make_vocabulary(view, lists), view.string_or("unk_token", "<unk>"));
 }
 
-std::unique_ptr<const Model> make_word_piece(const JsonView& view) {
+std::unique_ptr<const Model> make_word_piece(const JsonView& view, const ModelLists& lists) {
   const auto limit = view.find("max_input_chars_per_word");
-  return std::make_unique<WordPiece>(read_vocabulary(view.at("vocab")), view.string_or("unk_token", "[UNK]"),
+  return std::make_unique<WordPiece>(make_vocabulary(view, lists), view.string_or("unk_token", "[UNK]"),
                                      view.string_or("continuing_subword_prefix", "##"),
                                      limit ? limit->integer(std::numeric_limits<uint64_t>::max()) : 100);
 }

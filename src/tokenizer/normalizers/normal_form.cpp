@@ -1,5 +1,6 @@
 #include <unicode/normalizer2.h>
 #include <unicode/stringpiece.h>
+#include <unicode/uniset.h>
 
 #include <algorithm>
 #include <limits>
@@ -10,7 +11,19 @@
 namespace nibble::tokenizer {
 namespace {
 
-const icu::Normalizer2& icu_form(NormalForm form) {
+/// The characters that the `tokenizers` library's normal forms know, those of Unicode 9; others stay as they are.
+const icu::UnicodeSet& known_characters() {
+  static const icu::UnicodeSet set = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    icu::UnicodeSet result(icu::UnicodeString("[:age=9.0:]"), status);
+    if (U_FAILURE(status)) fail(ErrorKind::device, "ICU has no table of ages: {}", u_errorName(status));
+    result.freeze();
+    return result;
+  }();
+  return set;
+}
+
+const icu::Normalizer2& unfiltered_form(NormalForm form) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* instance = form == NormalForm::nfc    ? icu::Normalizer2::getNFCInstance(status)
                                      : form == NormalForm::nfd  ? icu::Normalizer2::getNFDInstance(status)
@@ -18,6 +31,22 @@ const icu::Normalizer2& icu_form(NormalForm form) {
                                                                 : icu::Normalizer2::getNFKDInstance(status);
   if (U_FAILURE(status)) fail(ErrorKind::device, "ICU has no normalization data: {}", u_errorName(status));
   return *instance;
+}
+
+const icu::Normalizer2& icu_form(NormalForm form) {
+  static const icu::FilteredNormalizer2 forms[] = {
+      {unfiltered_form(NormalForm::nfc), known_characters()},
+      {unfiltered_form(NormalForm::nfd), known_characters()},
+      {unfiltered_form(NormalForm::nfkc), known_characters()},
+      {unfiltered_form(NormalForm::nfkd), known_characters()},
+  };
+  switch (form) {
+    case NormalForm::nfc: return forms[0];
+    case NormalForm::nfd: return forms[1];
+    case NormalForm::nfkc: return forms[2];
+    case NormalForm::nfkd: return forms[3];
+  }
+  return forms[0];
 }
 
 /// A character of the result and its `change` (TextRewriter::emit).

@@ -4,17 +4,19 @@
 #include <optional>
 
 #include "tokenizer/pre_tokenizers/makers.hpp"
+#include "tokenizer/unicode.hpp"
 
 namespace nibble::tokenizer {
 namespace {
 
+constexpr int kUnicode = 9;  // of the table in the `tokenizers` library
 // Stands for "may belong to any script", as a space does.
 constexpr UScriptCode kAny = USCRIPT_INVALID_CODE;
 
 /// sentencepiece's view of scripts: Japanese syllables count as Han.
 UScriptCode script_of(char32_t c) {
   if (c == 0x30FC) return USCRIPT_HAN;
-  if (c == ' ') return kAny;
+  if (c == ' ' || !is_of_unicode(c, kUnicode)) return kAny;
   UErrorCode status = U_ZERO_ERROR;
   const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &status);
   if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA) return USCRIPT_HAN;
