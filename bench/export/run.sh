@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Export and 4-bit compression of a 1.1-billion-parameter model: nibble beside optimum-cli. Options go to measure.py.
 # With --scale as the first option: models of 30 GB, nibble alone (scale.py, which needs Python with numpy only).
+# With --methods as the first option: compression of an IR with data, nibble compress beside NNCF (methods.py).
 # BENCH_PYTHON=... takes a Python that has bench/requirements.txt already instead of making build/bench-venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -22,5 +23,9 @@ fi
 if [ -z "${BENCH_PYTHON:-}" ]; then
   make_venv
   BENCH_PYTHON=$venv/bin/python
+fi
+if [ "${1:-}" = --methods ]; then
+  shift
+  exec "$BENCH_PYTHON" -B bench/export/methods.py "$@"
 fi
 exec "$BENCH_PYTHON" -B bench/export/measure.py "$@"

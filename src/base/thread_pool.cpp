@@ -72,7 +72,8 @@ void pin(std::vector<std::thread>& workers) {
 }  // namespace
 
 ThreadPool::ThreadPool(int threads, CpuPinning pinning) {
-  int cores = usable_cores(), total = threads > 0 ? threads : cores;
+  int cores = threads == 1 ? 1 : usable_cores();  // which reads files; pools of one thread are made for small jobs
+  int total = threads > 0 ? threads : cores;
   may_spin_ = total <= cores;
   start_workers(total - 1);
   if (pinning == CpuPinning::on) pin(workers_);

@@ -74,7 +74,8 @@ void LockstepRun::run() {
     auto product = is_needed ? WeightProduct::make(*unit.product, unit.weight_port, precision(), threads_) : nullptr;
     run_samples(unit, before, product.get());
     if (unit.is_visited) after_product(unit, before, product.get());
-    drop_expired(unit);
+    drop_expired(unit, strands_);
+    drop_expired_by_length(unit);
     join_branches();
   }
 }
@@ -178,6 +179,7 @@ void LockstepRun::run_samples(const CalibrationUnit& unit, const NodeProgram& be
     std::vector<Tensor> inputs = next_inputs(unit, before, first), products = multiply(unit, product, inputs);
     auto strands = std::span(strands_).subspan(first, inputs.size());
     follow(unit, after, strands, strands, products);
+    if (!reads_inputs_afterwards()) drop_expired(unit, strands);
     first += inputs.size();
   }
 }
@@ -193,9 +195,12 @@ std::vector<Tensor> LockstepRun::multiply(const CalibrationUnit& unit, const Wei
   return products;
 }
 
-void LockstepRun::drop_expired(const CalibrationUnit& unit) {
-  for (const Strand& strand : strands_)
+void LockstepRun::drop_expired(const CalibrationUnit& unit, std::span<const Strand> strands) {
+  for (const Strand& strand : strands)
     for (Value value : unit.expired) store_.drop(strand.owner, value);
+}
+
+void LockstepRun::drop_expired_by_length(const CalibrationUnit& unit) {
   for (const auto& [count, length] : lengths_)
     for (Value value : unit.expired_by_length) store_.drop(length.owner, value);
 }

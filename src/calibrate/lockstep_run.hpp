@@ -41,7 +41,9 @@ class LockstepRun {
 
   /// A layer to visit is next; its inputs are there, and its weight may still be replaced.
   virtual void before_product(const CalibrationUnit&, const NodeProgram& /*before*/) {}
-  /// The strands went through the unit, whose inputs are still there. `product`: of a unit that has one and the kernels for it.
+  /// Whether after_product() reads what the unit read: it is then kept until all strands are through, else only until each is.
+  virtual bool reads_inputs_afterwards() const { return false; }
+  /// The strands went through the unit. `product`: of a unit that has one and the kernels for it.
   virtual void after_product(const CalibrationUnit&, const NodeProgram& /*before*/, const WeightProduct* /*product*/) {}
   /// The strand came to the result.
   virtual void on_result(const Strand&, const Tensor&) {}
@@ -83,7 +85,8 @@ class LockstepRun {
   void run_lengths(const CalibrationUnit& unit);
   void run_samples(const CalibrationUnit& unit, const NodeProgram& before, const WeightProduct* product);
   std::vector<Tensor> next_inputs(const CalibrationUnit& unit, const NodeProgram& before, size_t first) const;
-  void drop_expired(const CalibrationUnit& unit);
+  void drop_expired(const CalibrationUnit& unit, std::span<const Strand> strands);
+  void drop_expired_by_length(const CalibrationUnit& unit);
   void join_branches();
   template <class Body>
   void for_each(size_t count, const Body& body);

@@ -80,6 +80,8 @@ class TrialRun : public LockstepRun {
   }
 
  private:
+  bool reads_inputs_afterwards() const override { return true; }
+
   void after_product(const CalibrationUnit& unit, const NodeProgram& before, const WeightProduct* product) override {
     std::vector<Tensor> inputs = tried_inputs(unit, before);
     std::vector<Tensor> own = LockstepRun::multiply(unit, product, inputs);

@@ -127,6 +127,28 @@ TEST(AttentionEvaluate, RowsWithNothingToAttendToAreZero) {
   EXPECT_THAT(std::vector<float>(got.begin() + 4, got.end()), testing::Contains(testing::Ne(0.0f)));
 }
 
+TEST(AttentionEvaluate, KeysThatAMaskForbidsCountAsMissing) {
+  Tensor q = random_floats({1, 2, 8}, 14), k = random_floats({1, 40, 8}, 15), v = random_floats({1, 40, 8}, 16);
+  auto head = [](const Tensor& all) {
+    auto values = all.as<float>().first(size_t{21} * 8);
+    return Tensor::from<float>({1, 21, 8}, std::vector<float>(values.begin(), values.end()));
+  };
+  std::vector<float> expected = to_floats(run_op("ScaledDotProductAttention", {q, head(k), head(v)})[0]);
+  for (float forbidden : {-65504.0f, std::numeric_limits<float>::lowest(), -std::numeric_limits<float>::infinity()}) {
+    Tensor mask(ElementType::f32, {1, 40});
+    std::fill(mask.as_mutable<float>().begin() + 21, mask.as_mutable<float>().end(), forbidden);
+    EXPECT_THAT(to_floats(run_op("ScaledDotProductAttention", {q, k, v, mask})[0]), testing::Pointwise(testing::FloatNear(1e-6f), expected))
+        << forbidden;
+  }
+}
+
+TEST(AttentionEvaluate, AFiniteMaskOverAllKeysLeavesTheirMean) {
+  Tensor q = random_floats({1, 1, 2}, 17), k = random_floats({1, 3, 2}, 18);
+  Tensor v = Tensor::from<float>({1, 3, 2}, std::vector<float>{1, 2, 4, 8, 4, 2});
+  Tensor mask = Tensor::from<float>({1, 3}, std::vector<float>(3, std::numeric_limits<float>::lowest()));
+  EXPECT_THAT(to_floats(run_op("ScaledDotProductAttention", {q, k, v, mask})[0]), ElementsAre(testing::FloatEq(3), testing::FloatEq(4)));
+}
+
 /// A sink of score s takes weight exp(s) from a softmax and gives nothing back: the same as one more key whose value is zero.
 TEST(AttentionEvaluate, ASinkIsAKeyWithoutAValue) {
   Tensor q = random_floats({1, 2, 2, 4}, 10), k = random_floats({1, 2, 3, 4}, 11), v = random_floats({1, 2, 3, 4}, 12);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr size_t kWorthThreads = 1 << 15;  // multiplications below which waking threads costs more than it gives
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kVanishes = -104;  // exp() of less is 0 in f32, after a long way through libm
 
 enum Input : size_t { kQuery, kKey, kValue, kMask, kScale, kSink };
 
@@ -119,9 +121,10 @@ struct Attention {
 
   explicit Attention(const EvalContext& context);
   void run(ThreadPool& threads);
-  void run_row(size_t row, std::vector<float>& weights);
-  void apply_mask(size_t row, std::vector<float>& weights) const;
-  bool normalize(size_t row, std::vector<float>& weights) const;
+  void run_row(size_t row, std::span<float> weights);
+  size_t attended(size_t row) const;
+  void apply_mask(size_t row, std::span<float> weights) const;
+  size_t normalize(size_t row, std::span<float> weights) const;
 };
 
 float read_scale(const EvalContext& context) {
@@ -155,35 +158,62 @@ Attention::Attention(const EvalContext& context)
   out = make_output(ElementType::f32, shapes.result.dims());
 }
 
-void Attention::apply_mask(size_t row, std::vector<float>& weights) const {
-  if (causal) std::fill(weights.begin() + static_cast<std::ptrdiff_t>(std::min(row % rows + 1, length)), weights.end(), -kInfinity);
+/// Keys that the row may attend to: all but those at the end that are forbidden.
+size_t Attention::attended(size_t row) const {
+  if (causal) return std::min(row % rows + 1, length);
+  if (!mask || mask.step == 0) return length;
+  const float* bias = mask.row(row);
+  size_t count = length;
+  while (count > 0 && bias[count - 1] == -kInfinity) --count;
+  return count;
+}
+
+void Attention::apply_mask(size_t row, std::span<float> weights) const {
   if (!mask) return;
   const float* bias = mask.row(row);
-  for (size_t i = 0; i < length; ++i) weights[i] += bias[i * mask.step];
+  if (mask.step == 1)
+    for (size_t i = 0; i < weights.size(); ++i) weights[i] += bias[i];
+  else
+    for (float& score : weights) score += *bias;
 }
 
-/// Softmax in place. A sink is one more score, whose weight is dropped. False where the mask forbids everything.
-bool Attention::normalize(size_t row, std::vector<float>& weights) const {
-  float largest = sink ? *sink.row(row) : -kInfinity;
-  for (float score : weights) largest = std::max(largest, score);
-  if (largest == -kInfinity) return false;
+/// In several maxima side by side: one after the other waits for each.
+float largest_of(std::span<const float> values, float least) {
+  std::array<float, 16> lanes;
+  lanes.fill(least);
+  size_t whole = values.size() / lanes.size() * lanes.size();
+  for (size_t i = 0; i < whole; i += lanes.size())
+    for (size_t lane = 0; lane < lanes.size(); ++lane) lanes[lane] = std::max(lanes[lane], values[i + lane]);
+  for (float value : values.subspan(whole)) least = std::max(least, value);
+  return std::max(least, *std::max_element(lanes.begin(), lanes.end()));
+}
+
+/// Softmax in place. A sink is one more score, whose weight is dropped. Returns how many weights there are up to the last that is not zero:
+/// none where the mask forbids everything.
+size_t Attention::normalize(size_t row, std::span<float> weights) const {
+  float largest = largest_of(weights, sink ? *sink.row(row) : -kInfinity);
+  if (largest == -kInfinity) return 0;
   float sum = sink ? std::exp(*sink.row(row) - largest) : 0;
-  for (float& score : weights) sum += score = std::exp(score - largest);
-  for (float& weight : weights) weight /= sum;
-  return true;
+  for (float& score : weights) sum += score = score - largest < kVanishes ? 0 : std::exp(score - largest);
+  size_t count = weights.size();
+  while (count > 0 && weights[count - 1] == 0) --count;
+  for (float& weight : weights.first(count)) weight /= sum;
+  return count;
 }
 
-void Attention::run_row(size_t row, std::vector<float>& weights) {
-  size_t batch = row / rows;
+/// `weights`: room for one row of scores.
+void Attention::run_row(size_t row, std::span<float> weights) {
+  size_t batch = row / rows, count = attended(row);
+  weights = weights.first(count);
   const float* query = q.as<float>().data() + q_start[batch] + row % rows * depth;
-  multiply_rows(query, 1, k.as<float>().data() + k_start[batch], length, depth, weights.data(), length);
+  multiply_rows(query, 1, k.as<float>().data() + k_start[batch], count, depth, weights.data(), count);
   for (float& score : weights) score *= scale;
   if (softcap != 0)
     for (float& score : weights) score = softcap * std::tanh(score / softcap);
   apply_mask(row, weights);
   // With nothing to attend to, softmax has no value; zero keeps such rows (padding) from spreading NaN.
-  if (normalize(row, weights))
-    combine_rows(weights.data(), v.as<float>().data() + v_start[batch], length, width, out.as_mutable<float>().data() + row * width);
+  size_t used = normalize(row, weights);
+  combine_rows(weights.data(), v.as<float>().data() + v_start[batch], used, width, out.as_mutable<float>().data() + row * width);
 }
 
 void Attention::run(ThreadPool& threads) {
