@@ -28,6 +28,8 @@ const std::vector<Shape> kShapes{{"32/4x64", 32, 4, 64}, {"32/8x128", 32, 8, 128
 constexpr size_t kTileRows = 240;
 /// More than the caches hold.
 constexpr size_t kColdBytes = size_t{512} << 20;
+/// One context, which the L2 cache holds.
+constexpr size_t kWarmBytes = 1;
 
 const MachineLimits& limits() {
   static const MachineLimits found = [] {
@@ -103,9 +105,9 @@ void prefill(benchmark::State& state, Isa isa, bool bf16, KvPrecision precision,
   state.counters["of_fma_%"] = benchmark::Counter(100 * operations * 1e-9 / limits().f32_gflop_s, benchmark::Counter::kIsRate);
 }
 
-void decode(benchmark::State& state, Isa isa, KvPrecision precision, const Shape& shape, size_t length) {
+void decode(benchmark::State& state, Isa isa, KvPrecision precision, const Shape& shape, size_t length, size_t bytes) {
   size_t block_bytes = kv_layout(precision, shape.dim, shape.dim).bytes, context = std::max<size_t>(1, length / kKvBlock);
-  size_t contexts = std::max<size_t>(1, kColdBytes / block_bytes / context);
+  size_t contexts = std::max<size_t>(1, bytes / block_bytes / context);
   Bed bed(shape, precision, contexts * context, kFewRows);
   const AttentionKernels& kernels = attention_kernels(isa, false);
   bed.task.tokens = 1;
@@ -143,8 +145,12 @@ const bool kRegistered = [] {
         for (size_t length : {32, 512, 4096, 32768})
           if (isa != Isa::avx512bf16)
             benchmark::RegisterBenchmark(("attention_decode/" + kind + std::to_string(length)).c_str(), [=](benchmark::State& state) {
-              decode(state, isa, precision, shape, length);
+              decode(state, isa, precision, shape, length, kColdBytes);
             })->Unit(benchmark::kMicrosecond);
+        if (isa != Isa::avx512bf16)
+          benchmark::RegisterBenchmark(("attention_decode_cached/" + kind + "4096").c_str(), [=](benchmark::State& state) {
+            decode(state, isa, precision, shape, 4096, kWarmBytes);
+          })->Unit(benchmark::kMicrosecond);
       }
     }
   }

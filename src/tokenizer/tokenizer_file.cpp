@@ -14,13 +14,13 @@ using json = nlohmann::json;
 constexpr size_t kFileLimit = 512 << 20;  // the largest published ones have some 35 MB
 constexpr int kMaxDepth = 256;
 
-bool is_list(const json& parent_key, std::string_view key) { return parent_key == "model" && (key == "vocab" || key == "merges"); }
+bool is_list(std::string_view parent, std::string_view key) { return parent == "model" && (key == "vocab" || key == "merges"); }
 
 [[noreturn]] void fail_deep(const std::string& place) {
   fail(ErrorKind::unsupported, "{}: nested more than {} levels deep", place, kMaxDepth);
 }
 
-json to_document(const dom::element& element, const json& key, const std::string& place, int depth) {
+json to_document(const dom::element& element, std::string_view key, const std::string& place, int depth) {
   if (depth > kMaxDepth) fail_deep(place);
   switch (element.type()) {
     case dom::element_type::OBJECT: {
@@ -28,13 +28,13 @@ json to_document(const dom::element& element, const json& key, const std::string
       for (const auto& [name, value] : dom::object(element)) {
         const bool skips = depth == 1 && is_list(key, name) && (value.is_array() || value.is_object());
         object[std::string(name)] =
-            skips ? (value.is_array() ? json::array() : json::object()) : to_document(value, json(name), place, depth + 1);
+            skips ? (value.is_array() ? json::array() : json::object()) : to_document(value, name, place, depth + 1);
       }
       return object;
     }
     case dom::element_type::ARRAY: {
       json array = json::array();
-      for (const dom::element value : dom::array(element)) array.push_back(to_document(value, json(), place, depth + 1));
+      for (const dom::element value : dom::array(element)) array.push_back(to_document(value, "", place, depth + 1));
       return array;
     }
     case dom::element_type::STRING: return std::string_view(element);
@@ -110,7 +110,7 @@ TokenizerJsonFile::TokenizerJsonFile(const std::filesystem::path& path) : text_(
   const auto error = text_->parser.parse(text).get(root);
   if (error == simdjson::DEPTH_ERROR) fail_deep(path.string());
   if (error != simdjson::SUCCESS) fail(ErrorKind::corrupt, "{}: not valid JSON: {}", path.string(), simdjson::error_message(error));
-  document_ = to_document(root, json(), path.string(), 0);
+  document_ = to_document(root, "", path.string(), 0);
   lists_ = read_lists(root, JsonView(document_, path.string()));
 }
 

@@ -62,6 +62,17 @@ inline LayerValues calibrated(Graph& graph, const Samples& samples, const Lockst
   return values;
 }
 
+/// The inputs of a language model for one sequence from its beginning.
+inline void set_prompt(const CompiledModel& model, InferRequest& request, const std::vector<int64_t>& ids) {
+  auto length = static_cast<int64_t>(ids.size());
+  std::vector<int64_t> ones(ids.size(), 1), positions(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) positions[i] = static_cast<int64_t>(i);
+  request.set_input("input_ids", Tensor::from<int64_t>({1, length}, ids));
+  if (model.has_input("attention_mask")) request.set_input("attention_mask", Tensor::from<int64_t>({1, length}, ones));
+  if (model.has_input("position_ids")) request.set_input("position_ids", Tensor::from<int64_t>({1, length}, positions));
+  if (model.has_input("beam_idx")) request.set_input("beam_idx", Tensor::from<int32_t>({1}, std::vector<int32_t>{0}));
+}
+
 /// The same from the REFERENCE device, sample by sample.
 inline LayerValues reference(Graph graph, const Samples& samples) {
   LayerValues values;
@@ -75,13 +86,7 @@ inline LayerValues reference(Graph graph, const Samples& samples) {
   auto model = find_device("REFERENCE").compile(std::move(graph), {}, context);
   for (const auto& ids : samples) {
     auto request = model->create_request();
-    auto length = static_cast<int64_t>(ids.size());
-    std::vector<int64_t> ones(ids.size(), 1), positions(ids.size());
-    for (size_t i = 0; i < ids.size(); ++i) positions[i] = static_cast<int64_t>(i);
-    request->set_input("input_ids", Tensor::from<int64_t>({1, length}, ids));
-    if (model->has_input("attention_mask")) request->set_input("attention_mask", Tensor::from<int64_t>({1, length}, ones));
-    if (model->has_input("position_ids")) request->set_input("position_ids", Tensor::from<int64_t>({1, length}, positions));
-    if (model->has_input("beam_idx")) request->set_input("beam_idx", Tensor::from<int32_t>({1}, std::vector<int32_t>{0}));
+    set_prompt(*model, *request, ids);
     request->infer();
     for (const auto& name : names) values[name].push_back(convert(request->output("input of " + name), ElementType::f32));
   }

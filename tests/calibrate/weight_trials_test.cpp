@@ -49,13 +49,7 @@ Tensor logits_of(Graph graph, const std::vector<int64_t>& ids) {
   Context context({2, {}});
   auto model = find_device("REFERENCE").compile(std::move(graph), {}, context);
   auto request = model->create_request();
-  auto length = static_cast<int64_t>(ids.size());
-  std::vector<int64_t> ones(ids.size(), 1), positions(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) positions[i] = static_cast<int64_t>(i);
-  request->set_input("input_ids", Tensor::from<int64_t>({1, length}, ids));
-  if (model->has_input("attention_mask")) request->set_input("attention_mask", Tensor::from<int64_t>({1, length}, ones));
-  if (model->has_input("position_ids")) request->set_input("position_ids", Tensor::from<int64_t>({1, length}, positions));
-  if (model->has_input("beam_idx")) request->set_input("beam_idx", Tensor::from<int32_t>({1}, std::vector<int32_t>{0}));
+  test::set_prompt(*model, *request, ids);
   request->infer();
   return request->output("logits").clone();
 }

@@ -2,6 +2,7 @@
 
 #include "base/fail.hpp"
 #include "base/json.hpp"
+#include "checkpoint/gguf/gguf_pre_tokenizers.hpp"
 #include "tokenizer/vocabularies/document_parts.hpp"
 
 namespace nibble::tokenizer {
@@ -11,8 +12,6 @@ using json = nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr size_t kVocabularyLimit = 256 << 20;
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kClipPattern = R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
 
 /// What the parts of a class are made from.
@@ -51,8 +50,7 @@ void make_gpt2(Making& m) {
 void make_qwen2(Making& m) {
   m.byte_level(false, false);
   m.document["normalizer"] = {{"type", "NFC"}};
-  m.document["pre_tokenizer"] =
-      sequence_part("pretokenizers", {split_part(kQwen2Pattern, "Isolated", false), byte_level_part(false, true, false)});
+  m.document["pre_tokenizer"] = find_gguf_pre_tokenizer("qwen2", m.files.directory().string()).pre_tokenizer;
 }
 
 void make_roberta(Making& m) {

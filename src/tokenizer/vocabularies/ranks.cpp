@@ -4,6 +4,7 @@
 
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "checkpoint/gguf/gguf_pre_tokenizers.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/character_map.hpp"
 #include "tokenizer/utf8.hpp"
@@ -16,10 +17,6 @@ using json = nlohmann::json;
 
 // Published ones have some 130 bytes at most; finding a token's merge costs its length squared.
 constexpr size_t kMaxTokenSize = 512;
-constexpr std::string_view kQwenPattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 using Ranks = std::unordered_map<std::string, uint32_t>;
 
@@ -141,8 +138,7 @@ VocabularyDocument read_ranks(const std::filesystem::path& file, const PlainFile
   json& document = result.json;
   document["model"] = model_of(read_tokens(file));
   if (is_qwen) document["normalizer"] = {{"type", "NFC"}};
-  document["pre_tokenizer"] = sequence_part(
-      "pretokenizers", {split_part(is_qwen ? kQwenPattern : kLlama3Pattern, "Isolated", false), byte_level_part(false, true, false)});
+  document["pre_tokenizer"] = find_gguf_pre_tokenizer(is_qwen ? "qwen2" : "llama-bpe", file.string()).pre_tokenizer;
   document["decoder"] = byte_level_part(true, true, true);
   std::vector<std::string> special = tokens_of_class(is_qwen ? "QWenTokenizer" : name);
   for (const std::string& text : files.additional_tokens()) special.push_back(text);
