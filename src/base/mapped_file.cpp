@@ -51,11 +51,16 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-void MappedFile::release(std::span<const std::byte> range) const {
+void MappedFile::release(std::span<const std::byte> range, PageCache cache) const {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   auto begin = (reinterpret_cast<uintptr_t>(range.data()) + page - 1) / page * page;
   auto end = (reinterpret_cast<uintptr_t>(range.data()) + range.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  if (begin >= end) return;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  if (cache == PageCache::keep) return;
+  Descriptor file{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
+  const auto offset = static_cast<off_t>(begin - reinterpret_cast<uintptr_t>(data_));
+  if (file.fd >= 0) ::posix_fadvise(file.fd, offset, static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED);
 }
 
 std::string read_file(const std::filesystem::path& path, size_t limit) {

@@ -8,6 +8,12 @@
 
 namespace nibble {
 
+/// What becomes of the system's copy of file pages that this process has done with.
+enum class PageCache {
+  keep,  ///< stays as long as there is room, for whoever reads the file next
+  drop,  ///< makes room at once: for files so large that keeping them would push out everything else
+};
+
 /// A file mapped read-only. Immutable and thread-safe; the mapping lives as long as the last shared_ptr.
 /// A file that is truncated by someone else while mapped raises SIGBUS on access, as with any mapping.
 class MappedFile {
@@ -22,8 +28,8 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   size_t size() const { return size_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
-  /// Tells the system that these bytes will not be read again soon, so their pages need not stay resident.
-  void release(std::span<const std::byte> range) const;
+  /// Tells the system that this process will not read these bytes again soon, so their pages need not stay resident.
+  void release(std::span<const std::byte> range, PageCache cache = PageCache::keep) const;
 
  private:
   MappedFile() = default;

@@ -11,12 +11,15 @@
 
 #include "base/disk.hpp"
 #include "base/fail.hpp"
+#include "base/usable_memory.hpp"
 
 namespace nibble {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr uint64_t kWriteBehind = uint64_t{64} << 20;
 
 fs::path temporary_name(const fs::path& target) {
   static std::atomic<unsigned> counter{0};
@@ -57,10 +60,20 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     if (put <= 0) fail_errno(target_, "write");
     done += static_cast<size_t>(put);
   }
+  write_behind(bytes.size());
   // Concurrent writers only fill ranges that append() or a caller's plan has reserved, so the maximum needs no lock.
   std::atomic_ref<uint64_t> size(size_);
   uint64_t end = offset + bytes.size(), seen = size.load();
   while (seen < end && !size.compare_exchange_weak(seen, end)) {}
+}
+
+void OutputFile::write_behind(uint64_t bytes) {
+  uint64_t before = std::atomic_ref<uint64_t>(written_).fetch_add(bytes);
+  if (before / kWriteBehind == (before + bytes) / kWriteBehind) return;
+#ifdef SYNC_FILE_RANGE_WRITE
+  ::sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+#endif
+  if (drops_) ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED);
 }
 
 bool OutputFile::read_at(uint64_t offset, std::span<std::byte> bytes) const {
@@ -82,6 +95,7 @@ void OutputFile::truncate(uint64_t bytes) {
 
 void OutputFile::reserve(uint64_t bytes, uint64_t beside) {
   require_file_size_allowed(target_, bytes);
+  drops_ = bytes > usable_memory() / 4;
   struct stat info {};
   if (::fstat(fd_, &info) != 0) fail_errno(target_, "open");
   uint64_t present = std::min(bytes, static_cast<uint64_t>(info.st_blocks) * 512);

@@ -24,6 +24,8 @@ class OutputFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
+  /// What is written goes to the disk meanwhile, so that commit() finds little left to wait for. Of a file that reserve() made longer than
+  /// a quarter of the memory, the system keeps no copy: it would push out all else.
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
   /// What the file holds, which must be in place; false when it ends before.
   bool read_at(uint64_t offset, std::span<std::byte> bytes) const;
@@ -43,9 +45,12 @@ class OutputFile {
   void commit_unflushed();
 
  private:
+  void write_behind(uint64_t bytes);
+
   std::filesystem::path target_, temporary_;
   int fd_ = -1;
-  uint64_t size_ = 0;
+  uint64_t size_ = 0, written_ = 0;
+  bool drops_ = false;
 };
 
 /// Writes `text` as a whole file, atomically.

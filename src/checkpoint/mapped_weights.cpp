@@ -35,8 +35,8 @@ Tensor MappedWeights::get(std::string_view name) const {
   return copy_strided(weight.type, weight.shape, weight.strides, weight.bytes);
 }
 
-void MappedWeights::release(std::string_view name) const {
-  if (auto found = weights_.find(name); found != weights_.end()) file_->release(found->second.bytes);
+void MappedWeights::release(std::string_view name, PageCache cache) const {
+  if (auto found = weights_.find(name); found != weights_.end()) file_->release(found->second.bytes, cache);
 }
 
 std::shared_ptr<const MappedFile> map_weights(const std::filesystem::path& path) {

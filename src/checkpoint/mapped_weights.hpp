@@ -31,7 +31,7 @@ class MappedWeights final : public WeightSource {
   bool contains(std::string_view name) const override { return weights_.contains(name); }
   WeightInfo info(std::string_view name) const override;
   Tensor get(std::string_view name) const override;
-  void release(std::string_view name) const override;
+  void release(std::string_view name, PageCache cache) const override;
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 
  private:

@@ -86,8 +86,8 @@ class ShardedWeights final : public WeightSource {
   bool contains(std::string_view name) const override { return tensors_.contains(name); }
   WeightInfo info(std::string_view name) const override { return shard_of(name).info(name); }
   Tensor get(std::string_view name) const override { return shard_of(name).get(name); }
-  void release(std::string_view name) const override {
-    if (auto found = tensors_.find(name); found != tensors_.end()) found->second->release(name);
+  void release(std::string_view name, PageCache cache) const override {
+    if (auto found = tensors_.find(name); found != tensors_.end()) found->second->release(name, cache);
   }
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/mapped_file.hpp"
 #include "checkpoint/encoded_matrix.hpp"
 #include "nibble/tensor.hpp"
 
@@ -37,7 +38,7 @@ class WeightSource {
   /// shape and the float type of the decoded matrix, and get() decodes all of it into memory.
   virtual std::shared_ptr<const EncodedMatrix> encoded(std::string_view name) const;
   /// Hint that the data of a tensor will not be read again soon, so its pages need not stay in memory. Unknown names are ignored.
-  virtual void release(std::string_view name) const = 0;
+  virtual void release(std::string_view name, PageCache cache) const = 0;
   /// What the files say of themselves, e.g. {"format", "pt"}; empty for formats that have no such thing. Of shards that disagree the
   /// first speaks.
   virtual const std::map<std::string, std::string>& metadata() const = 0;

@@ -237,10 +237,10 @@ ExportReport export_checkpoint(const fs::path& model, const fs::path& output, co
   OutputDirectory directory(output, resumes ? OutputDirectory::Leftover::take_over : OutputDirectory::Leftover::remove);
   try {
     if (!resumes) require_free_space(directory.path(), least_bytes(graph, choice, report, summary) + copied_bytes(model));
-    ReleasingProgress releasing(summary.source, progress);
+    ReleasingProgress watched(releasing(summary.source), progress);
     report.format = choice.description;
     report.notes = choice.notes;
-    CompressionSummary done = apply_choice(graph, choice, tools, context, &releasing);
+    CompressionSummary done = apply_choice(graph, choice, tools, context, &watched);
     report.layers = std::move(done.layers);
     report.search = std::move(done.search);
     add_codes(summary, !choice.passes.empty(), report);
@@ -249,7 +249,7 @@ ExportReport export_checkpoint(const fs::path& model, const fs::path& output, co
     report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
     WriteOptions how{.bytes_beside = copied_bytes(model)};
     if (!choice.data) how.resumable = {directory.workshop() / "journal", export_identity(model, options), resumes};
-    WriteResult written = fill(directory.path(), model, graph, how, context, releasing);
+    WriteResult written = fill(directory.path(), model, graph, how, context, watched);
     warn_of_values(summary, written, context);
     report.kept_bytes = written.kept_bytes;
     if (more)

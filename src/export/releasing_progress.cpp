@@ -1,15 +1,39 @@
 #include "export/releasing_progress.hpp"
 
+#include <set>
+
+#include "base/usable_memory.hpp"
+
 namespace nibble {
 
 namespace {
 
 constexpr uint64_t kWrittenBytes = uint64_t{32} << 20;  // of 4-bit codes, for which 128 MB are read
 
+PageCache cache_for(uint64_t bytes) { return bytes > usable_memory() / 2 ? PageCache::drop : PageCache::keep; }
+
+uint64_t file_bytes(const WeightSource& weights, const std::vector<std::string>& names) {
+  std::set<std::filesystem::path> files;
+  for (const std::string& name : names) files.insert(weights.info(name).file);
+  uint64_t bytes = 0;
+  for (const auto& file : files) bytes += std::filesystem::file_size(file);
+  return bytes;
+}
+
 }  // namespace
 
-ReleasingProgress::ReleasingProgress(std::shared_ptr<const WeightSource> weights, Progress* next)
-    : weights_(std::move(weights)), names_(weights_->names()), next_(next) {}
+ReleasePages releasing(std::shared_ptr<const WeightSource> weights) {
+  std::vector<std::string> names = weights->names();
+  PageCache cache = cache_for(file_bytes(*weights, names));
+  return [weights = std::move(weights), names = std::move(names), cache] {
+    for (const std::string& name : names) weights->release(name, cache);
+  };
+}
+
+ReleasePages releasing(std::shared_ptr<const MappedFile> file) {
+  PageCache cache = cache_for(file->size());
+  return [file = std::move(file), cache] { file->release(file->bytes(), cache); };
+}
 
 void ReleasingProgress::begin(std::string_view stage, uint64_t total, std::string_view unit) {
   step_ = unit == "bytes" ? kWrittenBytes : 1;
@@ -18,18 +42,16 @@ void ReleasingProgress::begin(std::string_view stage, uint64_t total, std::strin
 
 void ReleasingProgress::advance(uint64_t units) {
   since_release_ += units;
-  if (since_release_ >= step_) release();
+  if (since_release_ >= step_) {
+    since_release_ = 0;
+    release_();
+  }
   if (next_) next_->advance(units);
 }
 
 void ReleasingProgress::end() {
-  release();
+  release_();
   if (next_) next_->end();
-}
-
-void ReleasingProgress::release() {
-  since_release_ = 0;
-  for (const std::string& name : names_) weights_->release(name);
 }
 
 }  // namespace nibble

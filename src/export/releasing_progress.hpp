@@ -1,29 +1,35 @@
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <string>
-#include <vector>
 
+#include "base/mapped_file.hpp"
 #include "checkpoint/weight_source.hpp"
 #include "nibble/progress.hpp"
 
 namespace nibble {
 
-/// Progress that gives the pages of a checkpoint back as the work goes on, so that what has been read does not stay in the memory of the
-/// process however large the checkpoint is. Hands everything on to another Progress, if there is one.
+/// Gives back what has been read of files that are mapped; may be called at any time.
+using ReleasePages = std::function<void()>;
+
+/// Gives back the pages of all tensors. Of files that take more than half of the memory the page cache keeps nothing either: they are read
+/// once, and would push out everything else.
+ReleasePages releasing(std::shared_ptr<const WeightSource> weights);
+/// The same for one file.
+ReleasePages releasing(std::shared_ptr<const MappedFile> file);
+
+/// Progress that gives the pages of its source back as the work goes on, so that what has been read does not stay in memory however
+/// large the source is. Hands everything on to another Progress, if there is one.
 class ReleasingProgress final : public Progress {
  public:
-  ReleasingProgress(std::shared_ptr<const WeightSource> weights, Progress* next);
+  ReleasingProgress(ReleasePages release, Progress* next) : release_(std::move(release)), next_(next) {}
   void begin(std::string_view stage, uint64_t total, std::string_view unit) override;
   void advance(uint64_t units) override;
   void end() override;
   bool cancelled() const override { return next_ && next_->cancelled(); }
 
  private:
-  void release();
-
-  std::shared_ptr<const WeightSource> weights_;
-  std::vector<std::string> names_;
+  ReleasePages release_;
   Progress* next_;
   uint64_t step_ = 1, since_release_ = 0;
 };

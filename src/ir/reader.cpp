@@ -245,12 +245,9 @@ Graph read_ir(const std::filesystem::path& xml, ReadOptions options) {
   std::filesystem::path bin = xml;
   bin.replace_extension(".bin");
   std::error_code unreadable;
-  Weights weights{nullptr, {}, !std::filesystem::exists(bin, unreadable)};
-  if (!weights.missing) {
-    auto file = MappedFile::open(bin);
-    weights.bytes = file->bytes();
-    weights.owner = std::move(file);
-  }
+  if (!options.bin && std::filesystem::exists(bin, unreadable)) options.bin = MappedFile::open(bin);
+  Weights weights{options.bin, {}, !options.bin};
+  if (options.bin) weights.bytes = options.bin->bytes();
   return read_text(std::move(text), weights, xml.string());
 }
 

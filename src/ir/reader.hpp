@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/mapped_file.hpp"
 #include "graph/graph.hpp"
 
 namespace nibble {
@@ -13,6 +14,8 @@ namespace nibble {
 struct ReadOptions {
   /// Longer XML files are refused: parsing takes up to 20 times their size. Real models have below 1 KB per layer.
   size_t max_xml_bytes = size_t{256} << 20;
+  /// The .bin, where the caller has it mapped already.
+  std::shared_ptr<const MappedFile> bin = nullptr;
 };
 
 /// Reads an OpenVINO IR (docs/formats/openvino-ir.md) of version 10 or 11: `xml`, and the .bin of the same name beside

@@ -6,6 +6,7 @@
 #include "base/fail.hpp"
 #include "base/json.hpp"
 #include "base/output_directory.hpp"
+#include "export/releasing_progress.hpp"
 #include "export/weight_choice.hpp"
 #include "ir/reader.hpp"
 #include "ir/writer.hpp"
@@ -50,10 +51,10 @@ WeightChoice choose(const WeightOptions& options, const ModelFiles& model) {
                         std::vector{model.directory.string(), name != config.end() && name->is_string() ? name->get<std::string>() : ""});
 }
 
-uint64_t size_of_bin(fs::path xml) {
-  std::error_code code;
-  uint64_t bytes = fs::file_size(xml.replace_extension(".bin"), code);
-  return code ? 0 : bytes;
+/// The weights; nothing where the file is missing, which read_ir() judges.
+std::shared_ptr<const MappedFile> map_bin(fs::path xml) {
+  xml.replace_extension(".bin");
+  return fs::exists(xml) ? MappedFile::open(xml) : nullptr;
 }
 
 /// OpenVINO takes other precisions by itself for compressed models: a float model's wish for its cache goes.
@@ -136,9 +137,12 @@ CompressReport compress_model(const fs::path& model, const fs::path& output, con
   WeightChoice choice = choose(options, places.model);
   check_output(output, places);
   std::string text = options.eval_text.empty() ? "" : evaluation_text(options, places.model);
-  Graph graph = read_ir(places.model.xml);
+  auto bin = map_bin(places.model.xml);
+  Graph graph = read_ir(places.model.xml, {.bin = bin});
+  ReleasingProgress watched(
+      bin ? releasing(bin) : [] {}, progress);
   if (!options.target.empty()) choice = choose_by_recipe(options, graph);
-  CompressionSummary summary = apply_choice(graph, choice, tools_for(places.model.directory), context, progress);
+  CompressionSummary summary = apply_choice(graph, choice, tools_for(places.model.directory), context, &watched);
   summary.layers.erase("float");
   if (summary.layers.empty() && !summary.search)
     fail(ErrorKind::invalid_argument, "{}: no float weights to compress", places.model.xml.string());
@@ -149,12 +153,12 @@ CompressReport compress_model(const fs::path& model, const fs::path& output, con
   report.layers = summary.layers;
   report.search = std::move(summary.search);
   report.bits_per_weight = 8.0 * static_cast<double>(summary.bytes) / static_cast<double>(summary.elements);
-  report.original_bytes = size_of_bin(places.model.xml);
+  report.original_bytes = bin ? bin->size() : 0;
   report.weight_bytes = ir_bin_size(graph);
   if (places.is_single_file)
-    write_single(graph, output, context, progress);
+    write_single(graph, output, context, &watched);
   else
-    write_directory(graph, output, places.model, places.copies_files, context, progress);
+    write_directory(graph, output, places.model, places.copies_files, context, &watched);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   describe_result(output, report);
   EvaluationSource source{[&] { return read_ir(places.model.xml); }, places.model.directory};

@@ -25,7 +25,7 @@ class MemoryWeights final : public WeightSource {
     if (found == tensors.end()) fail(ErrorKind::not_found, "there is no tensor {}", name);
     return found->second;
   }
-  void release(std::string_view) const override {}
+  void release(std::string_view, PageCache) const override {}
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
 
  private:

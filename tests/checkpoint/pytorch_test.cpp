@@ -30,7 +30,7 @@ TEST_P(WrittenByPyTorch, HoldsTheSameTensorsAsSafetensors) {
     EXPECT_TRUE(std::equal(a.bytes().begin(), a.bytes().end(), b.bytes().begin(), b.bytes().end())) << name;
     EXPECT_EQ(found->info(name).shape, b.shape()) << name;
     EXPECT_EQ(found->info(name).type, b.type()) << name;
-    found->release(name);
+    found->release(name, PageCache::keep);
   }
 }
 

@@ -77,8 +77,8 @@ TEST_F(Safetensors, TensorOutlivesItsSourceAndItsRelease) {
   auto weights = open_safetensors(samples::data("sharded_safetensors/model-00001-of-00002.safetensors"));
   auto tensor = weights->get("model.embed_tokens.weight");
   auto before = tensor.clone();
-  weights->release("model.embed_tokens.weight");
-  weights->release("no such tensor");
+  weights->release("model.embed_tokens.weight", PageCache::drop);
+  weights->release("no such tensor", PageCache::keep);
   weights.reset();
   EXPECT_TRUE(std::equal(before.bytes().begin(), before.bytes().end(), tensor.bytes().begin(), tensor.bytes().end()));
 }

@@ -80,7 +80,7 @@ class AdaptedWeights final : public WeightSource {
     if (auto found = adapted_.find(name); found != adapted_.end()) return found->second;
     return replaced_.contains(name) ? nullptr : model_->encoded(name);
   }
-  void release(std::string_view name) const override { model_->release(name); }
+  void release(std::string_view name, PageCache cache) const override { model_->release(name, cache); }
   const std::map<std::string, std::string>& metadata() const override { return model_->metadata(); }
 
  private:

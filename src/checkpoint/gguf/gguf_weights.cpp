@@ -57,9 +57,9 @@ class GgufWeights final : public WeightSource {
     return matrix;
   }
 
-  void release(std::string_view name) const override {
+  void release(std::string_view name, PageCache cache) const override {
     auto found = model_.tensors().find(name);
-    if (found != model_.tensors().end()) found->second.file->release(found->second.tensor->bytes);
+    if (found != model_.tensors().end()) found->second.file->release(found->second.tensor->bytes, cache);
   }
 
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }

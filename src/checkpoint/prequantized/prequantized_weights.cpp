@@ -54,10 +54,10 @@ std::shared_ptr<const EncodedMatrix> PrequantizedWeights::encoded(std::string_vi
   return found == layers_.end() ? stored_->encoded(name) : found->second.matrix;
 }
 
-void PrequantizedWeights::release(std::string_view name) const {
+void PrequantizedWeights::release(std::string_view name, PageCache cache) const {
   auto found = layers_.find(name);
-  if (found == layers_.end()) return stored_->release(name);
-  for (const std::string& part : found->second.parts) stored_->release(part);
+  if (found == layers_.end()) return stored_->release(name, cache);
+  for (const std::string& part : found->second.parts) stored_->release(part, cache);
 }
 
 }  // namespace nibble

@@ -18,7 +18,7 @@ class PrequantizedWeights final : public WeightSource {
   WeightInfo info(std::string_view name) const override;
   Tensor get(std::string_view name) const override;
   std::shared_ptr<const EncodedMatrix> encoded(std::string_view name) const override;
-  void release(std::string_view name) const override;
+  void release(std::string_view name, PageCache cache) const override;
   const std::map<std::string, std::string>& metadata() const override { return stored_->metadata(); }
 
  private:

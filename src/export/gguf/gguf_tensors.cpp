@@ -130,10 +130,10 @@ std::shared_ptr<const EncodedMatrix> GgufTensors::encoded(std::string_view name)
   return std::make_shared<InterleavedMatrix>(matrix_of(*file_, gate), matrix_of(*file_, part_of(name, "up")));
 }
 
-void GgufTensors::release(std::string_view name) const {
+void GgufTensors::release(std::string_view name, PageCache cache) const {
   std::string gate = part_of(name, "gate");
-  file_->release(gate.empty() ? name : gate);
-  if (!gate.empty()) file_->release(part_of(name, "up"));
+  file_->release(gate.empty() ? name : gate, cache);
+  if (!gate.empty()) file_->release(part_of(name, "up"), cache);
 }
 
 void GgufTensors::refuse_unused() const {

@@ -19,7 +19,7 @@ class GgufTensors final : public WeightSource {
   WeightInfo info(std::string_view name) const override;
   Tensor get(std::string_view name) const override;
   std::shared_ptr<const EncodedMatrix> encoded(std::string_view name) const override;
-  void release(std::string_view name) const override;
+  void release(std::string_view name, PageCache cache) const override;
   const std::map<std::string, std::string>& metadata() const override { return file_->metadata(); }
 
   /// Throws Error{unsupported} naming a tensor that was not read.
