@@ -105,9 +105,9 @@ void prefill(benchmark::State& state, Isa isa, bool bf16, KvPrecision precision,
   state.counters["of_fma_%"] = benchmark::Counter(100 * operations * 1e-9 / limits().f32_gflop_s, benchmark::Counter::kIsRate);
 }
 
-void decode(benchmark::State& state, Isa isa, KvPrecision precision, const Shape& shape, size_t length, size_t bytes) {
+void decode(benchmark::State& state, Isa isa, KvPrecision precision, const Shape& shape, size_t length, size_t working_set) {
   size_t block_bytes = kv_layout(precision, shape.dim, shape.dim).bytes, context = std::max<size_t>(1, length / kKvBlock);
-  size_t contexts = std::max<size_t>(1, bytes / block_bytes / context);
+  size_t contexts = std::max<size_t>(1, working_set / block_bytes / context);
   Bed bed(shape, precision, contexts * context, kFewRows);
   const AttentionKernels& kernels = attention_kernels(isa, false);
   bed.task.tokens = 1;

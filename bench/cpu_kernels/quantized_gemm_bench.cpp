@@ -82,21 +82,20 @@ struct Weights {
 
 struct Activations {
   std::vector<int8_t> codes;
-  std::vector<float> scales;
-  std::vector<int32_t> sums;
+  std::vector<ChunkTerms> terms;
   QuantizedRows rows;
 
   Activations(const QuantizedGemm& gemm, const PackedMatrix& w, size_t count, size_t columns) {
     rows.rows = count, rows.stride = (columns + 63) / 64 * 64, rows.chunks = columns / kChunk;
-    codes.resize(count * rows.stride), scales.resize(count * rows.chunks), sums.resize(count * rows.chunks);
+    codes.resize(count * rows.stride), terms.resize(count * rows.chunks);
     std::mt19937 random(2);
     std::vector<float> x(columns);
     for (size_t m = 0; m < count; ++m) {
       for (float& v : x) v = static_cast<float>(random() % 1000) / 500.0f - 1;
-      gemm.quantize(x.data(), columns, kChunk, &codes[m * rows.stride], &scales[m * rows.chunks], &sums[m * rows.chunks]);
+      gemm.quantize(x.data(), columns, kChunk, &codes[m * rows.stride], &terms[m * rows.chunks]);
     }
-    fold_zero_point(w, sums.data(), sums.size());
-    rows.codes = codes.data(), rows.scales = scales.data(), rows.sums = sums.data();
+    fold_zero_point(w, terms.data(), terms.size());
+    rows.codes = codes.data(), rows.terms = terms.data();
   }
 };
 
@@ -121,11 +120,11 @@ void multiply(benchmark::State& state, Case c) {
 
 void quantize(benchmark::State& state, Isa isa, size_t group) {
   const QuantizedGemm& gemm = quantized_gemm(CodeType::u4, isa);
-  std::vector<float> values(2048, 0.5f), scales(64);
+  std::vector<float> values(2048, 0.5f);
   std::vector<int8_t> codes(2048);
-  std::vector<int32_t> sums(64);
+  std::vector<ChunkTerms> terms(64);
   for (auto _ : state) {
-    gemm.quantize(values.data(), values.size(), group, codes.data(), scales.data(), sums.data());
+    gemm.quantize(values.data(), values.size(), group, codes.data(), terms.data());
     benchmark::ClobberMemory();
   }
   state.counters["values"] = benchmark::Counter(static_cast<double>(state.iterations() * 2048), benchmark::Counter::kIsRate);

@@ -25,8 +25,10 @@ class QuantizeRowsTest : public testing::TestWithParam<Isa> {
  protected:
   Quantized quantize(const std::vector<float>& x, size_t group) const {
     const size_t chunks = (x.size() + 31) / 32;
-    Quantized q{std::vector<int8_t>(chunks * 32, 99), std::vector<float>(chunks, 99.0f), std::vector<int32_t>(chunks, 99)};
-    quantized_gemm(CodeType::u8, GetParam()).quantize(x.data(), x.size(), group, q.codes.data(), q.scales.data(), q.sums.data());
+    Quantized q{std::vector<int8_t>(chunks * 32, 99), {}, {}};
+    std::vector<ChunkTerms> terms(chunks, {99.0f, 99});
+    quantized_gemm(CodeType::u8, GetParam()).quantize(x.data(), x.size(), group, q.codes.data(), terms.data());
+    for (const ChunkTerms& term : terms) q.scales.push_back(term.scale), q.sums.push_back(term.sum);
     return q;
   }
 };

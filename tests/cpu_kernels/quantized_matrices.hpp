@@ -103,7 +103,7 @@ struct TestRows {
   std::vector<int8_t> codes;
   std::vector<float> scales;
   std::vector<int32_t> sums;
-  mutable std::vector<int32_t> folded;
+  mutable std::vector<ChunkTerms> folded;
 
   TestRows(size_t rows, size_t row_columns, uint32_t seed = 2)
       : count(rows), columns(row_columns), chunks((columns + 31) / 32), stride((columns + 63) / 64 * 64) {
@@ -127,9 +127,10 @@ struct TestRows {
   }
   /// To be multiplied with w. Lives until the next call.
   QuantizedRows rows(const PackedMatrix& w) const {
-    folded = sums;
+    folded.clear();
+    for (size_t i = 0; i < sums.size(); ++i) folded.push_back({scales[i], sums[i]});
     fold_zero_point(w, folded.data(), folded.size());
-    return {count, stride, chunks, codes.data(), scales.data(), folded.data()};
+    return {count, stride, chunks, codes.data(), folded.data()};
   }
 };
 

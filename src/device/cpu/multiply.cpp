@@ -7,7 +7,7 @@ namespace nibble::cpu {
 namespace {
 
 // Scratch buffers of an Execution.
-enum Scratch : size_t { kCodes, kScales, kSums, kPadded };
+enum Scratch : size_t { kCodes, kTerms, kPadded };
 
 size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -51,15 +51,13 @@ void multiply_quantized(Execution& execution, const PackedMatrix& w, RowsView in
   // Rows that are a multiple of 4096 bytes apart would fight for the same cache sets.
   size_t stride = round_up(w.padded_columns(), 64) + 64, chunks = w.padded_columns() / kChunk;
   auto* codes = reinterpret_cast<int8_t*>(execution.scratch(kCodes, rows * stride));
-  auto* scales = reinterpret_cast<float*>(execution.scratch(kScales, rows * chunks * sizeof(float)));
-  auto* sums = reinterpret_cast<int32_t*>(execution.scratch(kSums, rows * chunks * sizeof(int32_t)));
+  auto* terms = reinterpret_cast<ChunkTerms*>(execution.scratch(kTerms, rows * chunks * sizeof(ChunkTerms)));
   for_rows(execution, rows, 0.3 * static_cast<double>(w.columns), [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r)
-      kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, scales + r * chunks,
-                      sums + r * chunks);
-    fold_zero_point(w, sums + begin * chunks, (end - begin) * chunks);
+      kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, terms + r * chunks);
+    fold_zero_point(w, terms + begin * chunks, (end - begin) * chunks);
   });
-  QuantizedRows x{rows, stride, chunks, codes, scales, sums};
+  QuantizedRows x{rows, stride, chunks, codes, terms};
   for_panels(execution, w, rows, rows == 1 ? 2 : kernel.tile_panels, [&](Range panels) { kernel.multiply(w, x, out, panels, {0, rows}); });
 }
 

@@ -33,18 +33,18 @@ QuantizationStep step_of(const float* x, size_t columns, size_t begin, size_t en
 }
 
 template <class Ops>
-void quantize(const float* x, size_t columns, size_t group, int8_t* codes, float* scales, int32_t* sums) {
+void quantize(const float* x, size_t columns, size_t group, int8_t* codes, ChunkTerms* terms) {
   alignas(64) float padded[kChunk];
   const size_t chunks = (columns + kChunk - 1) / kChunk, group_chunks = group / kChunk;
   for (size_t begin = 0; begin < chunks; begin += group_chunks) {
     const size_t end = begin + group_chunks < chunks ? begin + group_chunks : chunks;
     const QuantizationStep step = step_of<Ops>(x, columns, begin, end, padded);
     for (size_t c = begin; c < end; ++c) {
-      scales[c] = step.scale, sums[c] = 0;
+      terms[c] = {step.scale, 0};
       if (step.inverse == 0)
         memset(codes + c * kChunk, 0, kChunk);
       else
-        sums[c] = Ops::reduce_add(Ops::encode(padded_chunk(x, columns, c, padded), step.inverse, codes + c * kChunk));
+        terms[c].sum = Ops::reduce_add(Ops::encode(padded_chunk(x, columns, c, padded), step.inverse, codes + c * kChunk));
     }
   }
 }

@@ -6,23 +6,37 @@
 namespace nibble::cpu {
 namespace {
 
-/// Adds the zero point's part, -zero point * sum of activations.
+/// Adds the zero point's part, -zero point * sum of activations, for a row.
 template <size_t V, size_t R, bool Shared>
-void add_zero_points(const Tile<V>& tile, size_t c, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+void add_zero_points(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  const Ops::Int sum = Ops::broadcast(&tile.terms[r * tile.x_chunks + c].sum);
 #pragma GCC unroll 16
-  for (size_t r = 0; r < R; ++r) {
-    const Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.x_chunks + c);
-#pragma GCC unroll 16
-    for (size_t v = 0; v < V; ++v) sums[v][r] = _mm256_add_epi32(sums[v][r], Shared ? sum : Ops::madd(sum, zeros[v]));
-  }
+  for (size_t v = 0; v < V; ++v) sums[v][r] = _mm256_add_epi32(sums[v][r], Shared ? sum : Ops::madd(sum, zeros[v]));
 }
 
-/// The products of 4 columns, from `column` on, in 16 bits; adds them to the sums unless they are the first.
+/// Where the activations of R rows are. An address is a pointer and up to two strides, so that an instruction computes it.
+template <size_t R>
+struct RowPointers {
+  const int8_t* every_third[(R + 2) / 3];
+  size_t stride;
+
+  template <size_t V>
+  RowPointers(const Tile<V>& tile, size_t chunk) : stride(tile.x_stride) {
+#pragma GCC unroll 16
+    for (size_t i = 0; i < (R + 2) / 3; ++i) {
+      every_third[i] = tile.x + 3 * i * stride + chunk * kChunk;
+      __asm__("" : "+r"(every_third[i]));  // else g++ computes them from each other again
+    }
+  }
+  const int8_t* operator[](size_t r) const { return every_third[r / 3] + r % 3 * stride; }
+};
+
+/// The products of 4 columns, from `column` of the chunk on, in 16 bits; adds them to the sums unless they are the first.
 template <size_t V, size_t R>
-void add_products(const Tile<V>& tile, size_t column, bool first, const Ops::Int (&weights)[V], Ops::Int (&sums)[V][R]) {
+void add_products(const RowPointers<R>& rows, size_t column, bool first, const Ops::Int (&weights)[V], Ops::Int (&sums)[V][R]) {
 #pragma GCC unroll 16
   for (size_t r = 0; r < R; ++r) {
-    const Ops::Int x = Ops::broadcast(tile.x + r * tile.x_stride + column);
+    const Ops::Int x = Ops::broadcast(rows[r] + column);
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) {
       const Ops::Int products = _mm256_maddubs_epi16(weights[v], x);
@@ -34,11 +48,9 @@ void add_products(const Tile<V>& tile, size_t column, bool first, const Ops::Int
 }
 
 template <size_t V, size_t R>
-void widen(Ops::Int (&sums)[V][R], int16_t factor) {
+void widen(size_t r, Ops::Int (&sums)[V][R], int16_t factor) {
 #pragma GCC unroll 16
-  for (size_t r = 0; r < R; ++r)
-#pragma GCC unroll 16
-    for (size_t v = 0; v < V; ++v) sums[v][r] = Ops::madd(sums[v][r], _mm256_set1_epi16(factor));
+  for (size_t v = 0; v < V; ++v) sums[v][r] = Ops::madd(sums[v][r], _mm256_set1_epi16(factor));
 }
 
 /// 4-bit codes, one a byte.
@@ -46,16 +58,21 @@ struct DotUnpackedU4 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows;
 
   template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+    const RowPointers<R> rows(tile, c);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 8; ++j) {
       Ops::Int weights[V];
 #pragma GCC unroll 16
       for (size_t v = 0; v < V; ++v) weights[v] = Ops::load_int(tile.codes[v] + c * kChunkBytes + 64 * j);
-      add_products<V, R>(tile, c * kChunk + 4 * j, j == 0, weights, sums);
+      add_products<V, R>(rows, 4 * j, j == 0, weights, sums);
     }
-    widen<V, R>(sums, 1);
-    add_zero_points<V, R, Shared>(tile, c, zeros, sums);
+  }
+
+  template <size_t V, size_t R, bool Shared>
+  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+    widen<V, R>(r, sums, 1);
+    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
   }
 
   static void unpack(const std::byte* codes, size_t chunks, uint8_t* out) {
@@ -72,7 +89,8 @@ struct DotU4 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows / 2;
 
   template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+    const RowPointers<R> rows(tile, c);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 4; ++j) {
       Ops::Int low[V], high[V];
@@ -81,11 +99,15 @@ struct DotU4 {
         const Ops::Int pairs = Ops::load_int(tile.codes[v] + c * kChunkBytes + 64 * j);
         low[v] = Ops::low_nibbles(pairs), high[v] = Ops::high_nibbles(pairs);
       }
-      add_products<V, R>(tile, c * kChunk + 8 * j, j == 0, low, sums);
-      add_products<V, R>(tile, c * kChunk + 8 * j + 4, false, high, sums);
+      add_products<V, R>(rows, 8 * j, j == 0, low, sums);
+      add_products<V, R>(rows, 8 * j + 4, false, high, sums);
     }
-    widen<V, R>(sums, 1);
-    add_zero_points<V, R, Shared>(tile, c, zeros, sums);
+  }
+
+  template <size_t V, size_t R, bool Shared>
+  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+    widen<V, R>(r, sums, 1);
+    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
   }
 };
 
@@ -95,7 +117,8 @@ struct DotU8 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows * (Unpacked ? 2 : 1);
 
   template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+    const RowPointers<R> rows(tile, c);
     Ops::Int highs[V][R];
 #pragma GCC unroll 16
     for (size_t j = 0; j < 8; ++j) {
@@ -107,16 +130,21 @@ struct DotU8 {
         low[v] = Unpacked ? first : Ops::low_nibbles(first);
         high[v] = Unpacked ? Ops::load_int(codes + 64) : Ops::high_nibbles(first);
       }
-      add_products<V, R>(tile, c * kChunk + 4 * j, j == 0, low, sums);
-      add_products<V, R>(tile, c * kChunk + 4 * j, j == 0, high, highs);
+      add_products<V, R>(rows, 4 * j, j == 0, low, sums);
+      add_products<V, R>(rows, 4 * j, j == 0, high, highs);
     }
-    widen<V, R>(sums, 1);
-    widen<V, R>(highs, 16);
 #pragma GCC unroll 16
-    for (size_t r = 0; r < R; ++r)
+    for (size_t r = 0; r < R; ++r) {
+      widen<V, R>(r, sums, 1);
+      widen<V, R>(r, highs, 16);
 #pragma GCC unroll 16
       for (size_t v = 0; v < V; ++v) sums[v][r] = _mm256_add_epi32(sums[v][r], highs[v][r]);
-    add_zero_points<V, R, Shared>(tile, c, zeros, sums);
+    }
+  }
+
+  template <size_t V, size_t R, bool Shared>
+  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
   }
 
   static void unpack(const std::byte* codes, size_t chunks, uint8_t* out) {
@@ -129,17 +157,17 @@ struct DotU8 {
   }
 };
 
-// Of 16 registers, 4 rows by the 2 halves of a panel take 8 for the sums (8-bit codes: 2 rows, as each half of a code has its own), and 2
-// or 4 are for weights; the sums of groups are mostly in memory, which costs a load and a store for 8 products. Other tiles (3 x 2, 5 x 2,
-// 2 x 4, 3 x 4 and for 8-bit codes 3 x 2) are no faster.
-using FewU4 = Few<DotU4, 4>;
+// Of 16 registers, 6 rows by the 2 halves of a panel take 12 for the sums of 4-bit codes, and 4 are for weights, activations and products.
+// 8-bit codes take 2 rows, as each half of a code has its own sums; 3 are slower. The sums of groups are mostly in memory, which costs a
+// load and a store for 8 products.
+using FewU4 = Few<DotU4, 6>;
 using FewU8 = Few<DotU8<false>, 2>;
-using ManyU4 = Many<DotUnpackedU4, 1, 4, true>;
+using ManyU4 = Many<DotUnpackedU4, 1, 6, true>;
 using ManyU8 = Many<DotU8<true>, 1, 2, true>;
 
 }  // namespace
 
-constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x4_avx2", 1, quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
+constinit const QuantizedGemm kQuantizedGemmU4Avx2{"gemm_q8_u4_16x6_avx2", 1, quantize<Ops>, multiply<Ops, FewU4, ManyU4>};
 constinit const QuantizedGemm kQuantizedGemmU8Avx2{"gemm_q8_u8_16x2_avx2", 1, quantize<Ops>, multiply<Ops, FewU8, ManyU8>};
 
 }  // namespace nibble::cpu

@@ -5,9 +5,9 @@
 
 namespace nibble::cpu {
 
-void fold_zero_point(const PackedMatrix& w, int32_t* sums, size_t count) {
+void fold_zero_point(const PackedMatrix& w, ChunkTerms* terms, size_t count) {
   if (w.zero_points) return;
-  for (size_t i = 0; i < count; ++i) sums[i] *= -w.zero_point;
+  for (size_t i = 0; i < count; ++i) terms[i].sum *= -w.zero_point;
 }
 
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa) {

@@ -7,14 +7,19 @@
 
 namespace nibble::cpu {
 
+/// What a product needs of a chunk of 32 activations beside their codes; side by side, so that it reads one stream of them.
+struct ChunkTerms {
+  float scale;
+  int32_t sum;  ///< of the codes; after fold_zero_point() for the matrix
+};
+
 /// Activations quantized to 8 bits: x = code * scale, a scale for every chunk of 32 columns. Codes beyond the columns are 0.
 struct QuantizedRows {
   size_t rows = 0;
-  size_t stride = 0;              ///< bytes from row to row of codes; at least the padded columns, a multiple of 64
-  size_t chunks = 0;              ///< per row, in scales and sums
-  const int8_t* codes = nullptr;  ///< [rows][stride], -127 .. 127
-  const float* scales = nullptr;  ///< [rows][chunks]
-  const int32_t* sums = nullptr;  ///< [rows][chunks]: sum of the chunk's codes; after fold_zero_point() for the matrix
+  size_t stride = 0;                  ///< bytes from row to row of codes; at least the padded columns, a multiple of 64
+  size_t chunks = 0;                  ///< per row
+  const int8_t* codes = nullptr;      ///< [rows][stride], -127 .. 127
+  const ChunkTerms* terms = nullptr;  ///< [rows][chunks]
 };
 
 /// Products of quantized activations with u4 and u8 weights whose groups are whole chunks. Every kernel of every instruction set gives the
@@ -28,9 +33,9 @@ struct QuantizedGemm {
   std::string_view name;  ///< types, tile and instruction set: "gemm_q8_u4_32x6_avx512vnni"
   size_t tile_panels;     ///< that many rows are multiplied with at once: ranges of a multiple of them lose nothing
   /// Quantizes a row of x (`columns` floats) with one scale = max|x| / 127 for every `group` columns (a multiple of 32);
-  /// code = x * (127 / max|x|) rounded to nearest even. Writes padded columns of codes and the chunks' scales and sums. A group whose
+  /// code = x * (127 / max|x|) rounded to nearest even. Writes padded columns of codes and the terms of the chunks. A group whose
   /// max|x| is below 2^-119 (its scale would be subnormal) gets scale and codes 0, one with NaN or infinity the scale NaN and codes 0.
-  void (*quantize)(const float* x, size_t columns, size_t group, int8_t* codes, float* scales, int32_t* sums);
+  void (*quantize)(const float* x, size_t columns, size_t group, int8_t* codes, ChunkTerms* terms);
   /// Rows `rows` of x times panels `panels` of w, into out (indexed by the same rows; columns by weight row). Any number of rows; few
   /// and many have loops of their own. w.zero_point fits in 16 bits. Scratch of up to 100 KB on the stack. Weights a little beyond the
   /// panels are asked for ahead of time, which is the fastest where the next call goes on from there.
@@ -38,7 +43,7 @@ struct QuantizedGemm {
 };
 
 /// What QuantizedGemm::multiply starts from: sums times -zero point where `w` has one for all weights, else as they are.
-void fold_zero_point(const PackedMatrix& w, int32_t* sums, size_t count);
+void fold_zero_point(const PackedMatrix& w, ChunkTerms* terms, size_t count);
 
 /// For u4 or u8.
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa);

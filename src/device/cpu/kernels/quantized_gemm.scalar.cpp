@@ -51,9 +51,10 @@ float product(const PackedMatrix& w, const QuantizedRows& x, size_t panel, size_
     const int factor = w.zero_points ? -w.zero_points[index] : 1;
     float t = 0;
     for (size_t c = g * group_chunks; c < (g + 1) * group_chunks && c < chunks; ++c) {
-      int32_t sum = factor * x.sums[m * x.chunks + c];
+      const ChunkTerms& terms = x.terms[m * x.chunks + c];
+      int32_t sum = factor * terms.sum;
       for (size_t k = 0; k < kChunk; ++k) sum += Codes::at(codes + c * Codes::kChunkBytes, row, k) * x.codes[m * x.stride + c * kChunk + k];
-      t = __builtin_fmaf(static_cast<float>(sum), x.scales[m * x.chunks + c], t);
+      t = __builtin_fmaf(static_cast<float>(sum), terms.scale, t);
     }
     y = __builtin_fmaf(t, scale_at(w, index), y);
   }
@@ -83,7 +84,7 @@ uint32_t largest(const float* x, size_t count) {
 
 int8_t code_of(float x, float inverse) { return static_cast<int8_t>(__builtin_rintf(x * inverse)); }
 
-void quantize(const float* x, size_t columns, size_t group, int8_t* codes, float* scales, int32_t* sums) {
+void quantize(const float* x, size_t columns, size_t group, int8_t* codes, ChunkTerms* terms) {
   for (size_t begin = 0; begin < columns; begin += group) {
     const size_t count = group < columns - begin ? group : columns - begin;
     const QuantizationStep step = quantization_step(largest(x + begin, count));
@@ -93,8 +94,7 @@ void quantize(const float* x, size_t columns, size_t group, int8_t* codes, float
         codes[i] = i < columns && step.inverse != 0 ? code_of(x[i], step.inverse) : int8_t{0};
         sum += codes[i];
       }
-      scales[k / kChunk] = step.scale;
-      sums[k / kChunk] = sum;
+      terms[k / kChunk] = {step.scale, sum};
     }
   }
 }

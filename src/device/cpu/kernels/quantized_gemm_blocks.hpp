@@ -17,8 +17,8 @@ namespace {
 /// Columns / 32 that all rows of a block are multiplied with before the next: 3 panels of 512 columns are 24 KB of 8-bit codes, which stay
 /// in L1.
 constexpr size_t kBlockChunks = 16;
-/// Rows that share an unpacked block of weights: 96 rows of 5632 activations are 540 KB, about what L2 may hold.
-constexpr size_t kBlockRows = 96;
+/// Rows that share an unpacked block of weights. Of each only the block's columns are read, so that they stay in L2.
+constexpr size_t kBlockRows = 192;
 
 /// Bytes ahead that few rows ask for weights: the processor's own prefetching stops at the end of a page.
 constexpr size_t kPrefetchBytes = 4096;
@@ -35,9 +35,8 @@ struct Tile {
   const uint8_t* zero_points[V];  ///< likewise, unless they are all the same
   size_t chunks, group_chunks;
   bool continues, unfinished;  ///< the first group began before; the last one ends later
-  const int8_t* x;             ///< of the first row and chunk, as the next two
-  const float* x_scales;
-  const int32_t* x_sums;
+  const int8_t* x;             ///< of the first row and chunk, as the next
+  const ChunkTerms* terms;
   size_t x_stride, x_chunks;
   float *y, *t;  ///< [rows][V * lanes]
 };
@@ -69,7 +68,8 @@ __attribute__((noinline)) void run_tile(const Tile<V>& tile, const PackedMatrix&
       Dot::template chunk<V, R, Shared>(tile, c, zeros, sums);
 #pragma GCC unroll 16
       for (size_t r = 0; r < R; ++r) {
-        const typename Ops::Float scale = Ops::broadcast_float(tile.x_scales + r * tile.x_chunks + c);
+        Dot::template finish_row<V, R, Shared>(tile, c, r, zeros, sums);
+        const typename Ops::Float scale = Ops::broadcast_float(&tile.terms[r * tile.x_chunks + c].scale);
 #pragma GCC unroll 16
         for (size_t v = 0; v < V; ++v) t[v][r] = Ops::fma(Ops::to_float(sums[v][r]), scale, t[v][r]);
       }
@@ -186,8 +186,7 @@ class PanelProduct {
     if constexpr (!Shape::kStreams) prefetch_part(i, begin);
     const size_t from = count_ * i / tiles_, to = count_ * (i + 1) / tiles_, m = rows_.begin + from;
     tile_.x = x_.codes + m * x_.stride + begin * kChunk;
-    tile_.x_scales = x_.scales + m * x_.chunks + begin;
-    tile_.x_sums = x_.sums + m * x_.chunks + begin;
+    tile_.terms = x_.terms + m * x_.chunks + begin;
     tile_.y = y_ + from * kWidth, tile_.t = t_ + from * kWidth;
     run_rows<Ops, Shape, V, Shape::kRows>(tile_, w_, to - from);
     if (begin + tile_.chunks == chunks_) finish<Ops>(tile_.y, kWidth, out_, w_.rows, {m, rows_.begin + to}, panel_ * kPanelRows);

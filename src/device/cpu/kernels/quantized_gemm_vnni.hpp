@@ -12,7 +12,7 @@ template <class Ops, size_t V, size_t R, bool Shared>
 void start_sums(const Tile<V>& tile, size_t c, const typename Ops::Int (&zeros)[V], typename Ops::Int (&sums)[V][R]) {
 #pragma GCC unroll 16
   for (size_t r = 0; r < R; ++r) {
-    const typename Ops::Int sum = Ops::broadcast(tile.x_sums + r * tile.x_chunks + c);
+    const typename Ops::Int sum = Ops::broadcast(&tile.terms[r * tile.x_chunks + c].sum);
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) sums[v][r] = Shared ? sum : Ops::madd(sum, zeros[v]);
   }
@@ -29,9 +29,16 @@ void add_products(const Tile<V>& tile, size_t column, const typename Ops::Int (&
   }
 }
 
+/// What is started at the zero point's part needs no more.
+template <class Ops>
+struct StartedSums {
+  template <size_t V, size_t R, bool Shared>
+  static void finish_row(const Tile<V>&, size_t, size_t, const typename Ops::Int (&)[V], typename Ops::Int (&)[V][R]) {}
+};
+
 /// Codes of a byte each.
 template <class Ops>
-struct DotU8 {
+struct DotU8 : StartedSums<Ops> {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows;
 
   template <size_t V, size_t R, bool Shared>
@@ -58,7 +65,7 @@ struct DotU8 {
 };
 
 template <class Ops>
-struct DotU4 {
+struct DotU4 : StartedSums<Ops> {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows / 2;
 
   template <size_t V, size_t R, bool Shared>
