@@ -7,7 +7,7 @@
 #include "base/fail.hpp"
 #include "base/json.hpp"
 #include "base/mapped_file.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble {
 
@@ -26,20 +26,9 @@ void check(const SampleOptions& options) {
     fail(ErrorKind::invalid_argument, "calibration samples of {} tokens: give 1 to {}", options.length, kMaxSampleTokens);
 }
 
-/// Where the first byte is that belongs to no character.
-size_t first_invalid(std::string_view text) {
-  size_t at = 0;
-  while (at < text.size()) {
-    auto prefix = tokenizer::scan_utf8(text.substr(at));
-    if (prefix.kind != tokenizer::Utf8Kind::complete) break;
-    at += prefix.size;
-  }
-  return at;
-}
-
 void check_utf8(std::string_view text, const std::string& where) {
-  if (tokenizer::is_valid_utf8(text)) return;
-  fail(ErrorKind::corrupt, "{}: not UTF-8 at byte {}: convert the file first", where, first_invalid(text));
+  if (is_utf8(text)) return;
+  fail(ErrorKind::corrupt, "{}: not UTF-8 at byte {}: convert the file first", where, valid_utf8_size(text));
 }
 
 /// The beginning of a text, as much as samples are taken from, up to the end of a line or at least of a character.
@@ -48,7 +37,7 @@ std::string_view beginning(std::string_view text, const SampleOptions& options) 
   if (text.size() <= limit) return text;
   size_t end = text.rfind('\n', limit);
   if (end == std::string_view::npos || end < limit / 2)
-    for (end = limit; end > 0 && tokenizer::is_continuation_byte(text[end]);) --end;
+    for (end = limit; end > 0 && is_continuation_byte(text[end]);) --end;
   return text.substr(0, end);
 }
 

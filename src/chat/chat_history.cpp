@@ -40,7 +40,7 @@ ChatHistory ChatHistory::from_json(std::string_view messages) {
 }
 
 void ChatHistory::add(std::string_view role, std::string_view content) {
-  if (!jinja::is_utf8(role) || !jinja::is_utf8(content)) fail(ErrorKind::invalid_argument, "the text of a message has to be UTF-8");
+  if (!is_utf8(role) || !is_utf8(content)) fail(ErrorKind::invalid_argument, "the text of a message has to be UTF-8");
   messages_.push_back(nlohmann::ordered_json{{"role", role}, {"content", content}}.dump());
 }
 

@@ -83,7 +83,7 @@ Value read_context(jinja::Run& run, std::string_view text, const ChatHistory* hi
 }  // namespace
 
 ChatTemplate::ChatTemplate(std::string source, std::string name) {
-  if (!jinja::is_utf8(source)) fail(ErrorKind::corrupt, "{}: the template is not UTF-8", name);
+  if (!is_utf8(source)) fail(ErrorKind::corrupt, "{}: the template is not UTF-8", name);
   try {
     jinja::Template program(source);
     compiled_ = std::make_shared<const Compiled>(Compiled{std::move(source), std::move(name), std::move(program)});

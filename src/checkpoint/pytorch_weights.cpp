@@ -1,9 +1,9 @@
 #include "checkpoint/pytorch_weights.hpp"
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/shown.hpp"
 #include "checkpoint/strided_copy.hpp"
-#include "checkpoint/utf8.hpp"
 
 namespace nibble {
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

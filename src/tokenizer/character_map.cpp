@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -20,13 +20,6 @@ uint32_t leaf_value(uint32_t unit) { return unit & 0x7FFFFFFF; }
 uint32_t label(uint32_t unit) { return unit & 0x800000FF; }
 uint32_t child_offset(uint32_t unit) { return (unit >> 10) << ((unit & 0x200) >> 6); }
 
-int base64_digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 }  // namespace
 
 CharacterMap::CharacterMap(std::string_view bytes, const std::string& place) {
@@ -37,7 +30,7 @@ CharacterMap::CharacterMap(std::string_view bytes, const std::string& place) {
   }
   for (size_t at = 4; at < 4 + trie_size; at += 4) units_.push_back(read_u32(bytes, at));
   replacements_ = bytes.substr(4 + trie_size);
-  if (!is_valid_utf8(replacements_)) fail(ErrorKind::corrupt, "{}: the character map's replacements are not UTF-8", place);
+  if (!is_utf8(replacements_)) fail(ErrorKind::corrupt, "{}: the character map's replacements are not UTF-8", place);
 }
 
 /// Calls visit(Match) for each entry that `text` begins with, shortest first, until it returns false or the trie says nonsense.
@@ -74,35 +67,6 @@ std::optional<CharacterMap::Match> CharacterMap::find_longest(std::string_view t
     return true;
   });
   return found;
-}
-
-std::string encode_base64(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) text.push_back(k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=');
-  }
-  return text;
-}
-
-std::string decode_base64(std::string_view text, const std::string& place) {
-  std::string bytes;
-  uint32_t bits = 0;
-  int count = 0;
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  for (char c : text) {
-    const int digit = base64_digit(c);
-    if (digit < 0) fail(ErrorKind::corrupt, "{}: not base64", place);
-    bits = bits << 6 | static_cast<uint32_t>(digit);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> count & 0xFF));
-  }
-  return bytes;
 }
 
 }  // namespace nibble::tokenizer

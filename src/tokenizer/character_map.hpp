@@ -34,9 +34,4 @@ class CharacterMap {
   std::string replacements_;
 };
 
-std::string encode_base64(std::string_view bytes);
-
-/// The bytes of a base64 text; throws Error{corrupt} naming `place`.
-std::string decode_base64(std::string_view text, const std::string& place);
-
 }  // namespace nibble::tokenizer

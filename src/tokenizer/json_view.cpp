@@ -2,7 +2,7 @@
 
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

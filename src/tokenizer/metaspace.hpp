@@ -1,8 +1,12 @@
 #pragma once
 
+#include <string_view>
+
 #include "tokenizer/json_view.hpp"
 
 namespace nibble::tokenizer {
+
+inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";  // U+2581, sentencepiece's visible space
 
 /// How sentencepiece vocabularies write spaces: `replacement` stands for a space, and may be put before a text's beginning.
 struct Metaspace {

@@ -1,8 +1,8 @@
 #include "tokenizer/pattern.hpp"
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/unicode.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

@@ -1,9 +1,9 @@
 #include "tokenizer/regex.hpp"
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/pcre_program.hpp"
 #include "tokenizer/regex_syntax.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

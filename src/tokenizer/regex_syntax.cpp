@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -90,7 +91,7 @@ class Rewriter {
   void literal() {
     atom_ = out_.size();
     do copy(1);
-    while (at_ < in_.size() && (static_cast<unsigned char>(peek()) & 0xC0) == 0x80);
+    while (at_ < in_.size() && is_continuation_byte(peek()));
   }
 
   void open_group() {
@@ -154,7 +155,7 @@ class Rewriter {
 
   void copy_escaped() {
     copy(2);
-    while (at_ < in_.size() && (static_cast<unsigned char>(peek()) & 0xC0) == 0x80) copy(1);
+    while (at_ < in_.size() && is_continuation_byte(peek())) copy(1);
   }
 
   void property(bool in_class) {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/protobuf_reader.hpp"
-#include "tokenizer/utf8.hpp"
 #include "tokenizer/vocabulary.hpp"
 
 namespace nibble::tokenizer {
@@ -21,7 +21,7 @@ SentencepieceModel::Piece parse_piece(std::string_view bytes, const std::string&
       default: break;
     }
   }
-  if (!is_valid_utf8(piece.text)) fail(ErrorKind::corrupt, "{}: a piece is not UTF-8", place);
+  if (!is_utf8(piece.text)) fail(ErrorKind::corrupt, "{}: a piece is not UTF-8", place);
   if (!std::isfinite(piece.score)) fail(ErrorKind::corrupt, "{}: the score of piece \"{}\" is not a number", place, piece.text);
   return piece;
 }

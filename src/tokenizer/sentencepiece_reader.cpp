@@ -4,6 +4,7 @@
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
 #include "tokenizer/decoders/makers.hpp"
+#include "tokenizer/metaspace.hpp"
 #include "tokenizer/models/bpe.hpp"
 #include "tokenizer/models/unigram.hpp"
 #include "tokenizer/normalizers/makers.hpp"

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 

@@ -2,10 +2,10 @@
 
 #include "base/fail.hpp"
 #include "base/thread_pool.hpp"
+#include "base/utf8.hpp"
 #include "nibble/context.hpp"
 #include "tokenizer/padding.hpp"
 #include "tokenizer/tokenizer_impl.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble {
 namespace fs = std::filesystem;
@@ -24,16 +24,9 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 namespace {
 
 std::string checked(std::string_view text, InvalidUtf8 invalid) {
-  if (tokenizer::is_valid_utf8(text)) return std::string(text);
-  if (invalid == InvalidUtf8::refuse) {
-    std::string valid;
-    size_t offset = 0;
-    for (auto part = tokenizer::scan_utf8(text); part.kind == tokenizer::Utf8Kind::complete;
-         part = tokenizer::scan_utf8(text.substr(offset)))
-      offset += part.size;
-    fail(ErrorKind::invalid_argument, "the text is no UTF-8 from byte {} on", offset);
-  }
-  return tokenizer::sanitize_utf8(text);
+  if (is_utf8(text)) return std::string(text);
+  if (invalid == InvalidUtf8::refuse) fail(ErrorKind::invalid_argument, "the text is no UTF-8 from byte {} on", valid_utf8_size(text));
+  return sanitize_utf8(text);
 }
 
 Encoding with_type_ids(Encoding encoding) {

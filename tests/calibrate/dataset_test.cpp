@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <set>
 
+#include "base/utf8.hpp"
 #include "expect_error.hpp"
 #include "scratch_directory.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble {
 
@@ -42,7 +42,7 @@ std::string prose(int sentences) {
 }
 
 TEST_F(Dataset, BuiltInTextIsOfManyKindsAndEnoughForTheDefault) {
-  EXPECT_TRUE(tokenizer::is_valid_utf8(builtin_calibration_text()));
+  EXPECT_TRUE(is_utf8(builtin_calibration_text()));
   auto samples = load(find_dataset("auto"));
   ASSERT_EQ(samples.size(), 128u);
   std::set<std::vector<int64_t>> distinct(samples.begin(), samples.end());

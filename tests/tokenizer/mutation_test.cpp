@@ -5,11 +5,11 @@
 #include <random>
 #include <sstream>
 
+#include "base/utf8.hpp"
 #include "nibble/error.hpp"
 #include "nibble/tokenizer.hpp"
 #include "reference_cases.hpp"
 #include "temporary_directory.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::test {
 namespace {
@@ -111,9 +111,9 @@ bool exercise(const fs::path& directory, Random& random) {
         EXPECT_EQ(encoding.ids.size(), encoding.offsets.size());
         std::vector<int64_t> ids = encoding.ids;
         for (int i = 0; i < 8; ++i) ids.push_back(static_cast<int64_t>(random() % 64) - 2);
-        EXPECT_TRUE(tokenizer::is_valid_utf8(tokenizer.decode(ids, round == 0)));
+        EXPECT_TRUE(is_utf8(tokenizer.decode(ids, round == 0)));
         StreamingDetokenizer stream(tokenizer);
-        for (int64_t id : ids) EXPECT_TRUE(tokenizer::is_valid_utf8(stream.put(id)));
+        for (int64_t id : ids) EXPECT_TRUE(is_utf8(stream.put(id)));
         stream.flush();
       } catch (const Error&) {
         // refusing a text is an answer
@@ -214,12 +214,12 @@ TEST(MutatedText, EncodesAndDecodesToValidText) {
     for (int round = 0; round < 700; ++round) {
       const std::string text = mutate_bytes(random_text(random) + random_text(random), random);
       const Encoding encoding = tokenizer.encode(text, {.offsets = true});
-      const size_t length = tokenizer::count_code_points(tokenizer::sanitize_utf8(text));
+      const size_t length = count_code_points(sanitize_utf8(text));
       for (const auto& [begin, end] : encoding.offsets) {
         ASSERT_LE(begin, end);
         ASSERT_LE(end, length);
       }
-      ASSERT_TRUE(tokenizer::is_valid_utf8(tokenizer.decode(encoding.ids)));
+      ASSERT_TRUE(is_utf8(tokenizer.decode(encoding.ids)));
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/utf8.hpp"
 #include "ir/reader.hpp"
 #include "nibble/context.hpp"
 #include "nibble/error.hpp"
@@ -18,7 +19,6 @@
 #include "tokenizer/openvino/ir_codec.hpp"
 #include "tokenizer/openvino/tokenizer_graphs.hpp"
 #include "tokenizer/unicode.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::test {
 namespace {
@@ -59,8 +59,8 @@ std::string rt_info(const Graph& graph, const char* name) {
 /// The operations for normal forms do not put combining marks in order.
 bool has_marks_in_sequence(const std::string& text) {
   bool after_mark = false;
-  for (size_t i = 0; i < text.size(); i += tokenizer::code_point_at(text, i).size) {
-    const bool mark = tokenizer::is_mark(tokenizer::code_point_at(text, i).value);
+  for (size_t i = 0; i < text.size(); i += code_point_at(text, i).size) {
+    const bool mark = tokenizer::is_mark(code_point_at(text, i).value);
     if (mark && after_mark) return true;
     after_mark = mark;
   }

@@ -2,10 +2,10 @@
 
 #include <random>
 
+#include "base/utf8.hpp"
 #include "nibble/tokenizer.hpp"
 #include "reference_cases.hpp"
 #include "temporary_directory.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::test {
 namespace {
@@ -24,8 +24,8 @@ TEST_P(Streaming, EmitsWholeCharactersOnly) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
     StreamingDetokenizer stream(tokenizer);
-    for (int64_t id : random_ids(tokenizer, random, 60)) ASSERT_TRUE(tokenizer::is_valid_utf8(stream.put(id)));
-    ASSERT_TRUE(tokenizer::is_valid_utf8(stream.flush()));
+    for (int64_t id : random_ids(tokenizer, random, 60)) ASSERT_TRUE(is_utf8(stream.put(id)));
+    ASSERT_TRUE(is_utf8(stream.flush()));
   }
 }
 INSTANTIATE_TEST_SUITE_P(Reference, Streaming, testing::Values("llama2", "gpt2", "llama3"));

@@ -5,12 +5,12 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.hpp"
 #include "nibble/error.hpp"
 #include "nibble/tokenizer.hpp"
 #include "reference_cases.hpp"
 #include "temporary_directory.hpp"
 #include "tokenizer/byte_level.hpp"
-#include "tokenizer/character_map.hpp"
 
 namespace nibble::test {
 namespace {
@@ -81,7 +81,7 @@ std::string ranks_of(const json& vocabulary) {
   for (const auto& [token, id] : vocabulary.items()) {
     std::string bytes;
     tokenizer::append_token_bytes(bytes, token);
-    lines += tokenizer::encode_base64(bytes) + " " + std::to_string(id.get<int>()) + "\n";
+    lines += encode_base64(bytes) + " " + std::to_string(id.get<int>()) + "\n";
   }
   return lines;
 }

@@ -39,7 +39,7 @@ std::string shortened(std::string_view name) {
   constexpr size_t longest = 200;
   if (name.size() <= longest) return std::string(name);
   size_t end = longest;
-  while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
+  while (end > 0 && is_continuation_byte(name[end])) --end;
   return std::string(name.substr(0, end)) + "...";
 }
 

@@ -161,7 +161,7 @@ class PercentFormatter {
     const int64_t code = to_index(value);
     if (code < 0 || code > 0x10FFFF) refuse(Fault::overflow_error, "%c arg not in range(0x110000)");
     std::string utf8;
-    append_code_point(utf8, static_cast<char32_t>(code));
+    append_utf8(utf8, static_cast<char32_t>(code));
     put(conversion, {"", utf8}, false);
   }
 

@@ -99,7 +99,7 @@ std::string format_number(Run& run, const Value& value, Spec spec) {
     if (type == 'c') {
       const int64_t code = to_index(value);
       if (code < 0 || code > 0x10FFFF) refuse(Fault::overflow_error, "%c arg not in range(0x110000)");
-      append_code_point(number.digits, static_cast<char32_t>(code));
+      append_utf8(number.digits, static_cast<char32_t>(code));
     } else {
       number = layout_integer(run, value, layout);
     }

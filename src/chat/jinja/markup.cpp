@@ -76,7 +76,7 @@ std::string unescape_html(std::string_view html) {
       const size_t end = html.substr(0, i + longest_entity).find(';', i);
       const char32_t code = end == std::string_view::npos ? 0 : entity_code(html.substr(i + 1, end - i - 1));
       if (code) {
-        append_code_point(text, code);
+        append_utf8(text, code);
         i = end;
         continue;
       }

@@ -76,7 +76,7 @@ Value expandtabs(Run& run, const Value& self, Arguments& arguments) {
       column += fill;
     } else {
       text += c;
-      column = c == '\n' || c == '\r' ? 0 : column + ((static_cast<unsigned char>(c) & 0xC0) != 0x80);
+      column = c == '\n' || c == '\r' ? 0 : column + (is_continuation_byte(c) ? 0 : 1);
     }
   }
   return text.value(self.is_markup());
@@ -108,7 +108,7 @@ Value translate(Run& run, const Value& self, Arguments& arguments) {
       const int64_t code = to_index(*to);
       if (code < 0 || code > 0x10FFFF) refuse(Fault::value_error, "character mapping must be in range(0x110000)");
       std::string utf8;
-      append_code_point(utf8, static_cast<char32_t>(code));
+      append_utf8(utf8, static_cast<char32_t>(code));
       text += utf8;
     }
   }

@@ -14,13 +14,6 @@ namespace {
 
 using Pieces = std::vector<std::string_view>;
 
-size_t before(std::string_view text, size_t end) {
-  do {
-    --end;
-  } while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
-  return end;
-}
-
 /// split() without separator: runs of white space, none at the ends.
 Pieces split_spaces(std::string_view text, uint64_t limit) {
   Pieces pieces;
@@ -46,9 +39,9 @@ Pieces rsplit_spaces(std::string_view text, uint64_t limit) {
     }
     size_t start = text.size();
     while (start > 0) {
-      size_t previous = before(text, start), at = previous;
-      if (is_space(next_code_point(text, at))) break;
-      start = previous;
+      const CodePoint previous = code_point_before(text, start);
+      if (is_space(previous.value)) break;
+      start -= previous.size;
     }
     pieces.push_back(text.substr(start));
     text = text.substr(0, start);

@@ -59,7 +59,7 @@ class Unescaper {
       code = code << 4 | static_cast<uint32_t>(digit);
     }
     if (code > 0x10FFFF) bad_escape(line_, "illegal Unicode character");
-    append_code_point(text_, code);
+    append_utf8(text_, code);
     rest_.remove_prefix(2 + digits);
   }
 
@@ -68,7 +68,7 @@ class Unescaper {
     size_t size = 1;
     for (; size < rest_.size() && size < 4 && rest_[size] >= '0' && rest_[size] <= '7'; ++size)
       code = code * 8 + static_cast<uint32_t>(rest_[size] - '0');
-    append_code_point(text_, code);
+    append_utf8(text_, code);
     rest_.remove_prefix(size);
   }
 
@@ -78,7 +78,7 @@ class Unescaper {
       bad_escape(line_, "malformed \\N character escape");
     const char32_t c = code_point_named(rest_.substr(3, end - 3));
     if (!c) bad_escape(line_, "unknown Unicode character name");
-    append_code_point(text_, c);
+    append_utf8(text_, c);
     rest_.remove_prefix(end + 1);
   }
 

@@ -35,7 +35,7 @@ void append_escaped(TextBuilder& text, char32_t c, char quote) {
     text += quote;
   } else if (is_printable(c)) {
     std::string utf8;
-    append_code_point(utf8, c);
+    append_utf8(utf8, c);
     text += utf8;
   } else {
     const auto code = static_cast<uint32_t>(c);

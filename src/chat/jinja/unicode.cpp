@@ -1,15 +1,12 @@
 #include "chat/jinja/unicode.hpp"
 
 #include <unicode/uchar.h>
-#include <unicode/utf8.h>
 
 #include <algorithm>
 
 namespace nibble::jinja {
 
 namespace {
-
-bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 UChar32 as_icu(char32_t c) { return static_cast<UChar32>(c); }
 
@@ -19,33 +16,10 @@ UNumericType numeric_type(char32_t c) { return static_cast<UNumericType>(u_getIn
 
 }  // namespace
 
-size_t count_code_points(std::string_view text) {
-  return text.size() - static_cast<size_t>(std::count_if(text.begin(), text.end(), is_continuation));
-}
-
 char32_t next_code_point(std::string_view text, size_t& position) {
-  const auto lead = static_cast<unsigned char>(text[position++]);
-  if (lead < 0x80) return lead;
-  const int more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : 1;
-  char32_t c = lead & (0x3F >> more);
-  for (int i = 0; i < more && position < text.size(); ++i) c = c << 6 | (static_cast<unsigned char>(text[position++]) & 0x3F);
-  return c;
-}
-
-void append_code_point(std::string& text, char32_t c) {
-  auto byte = [&](char32_t value) { text += static_cast<char>(static_cast<unsigned char>(value)); };
-  if (c < 0x80) return byte(c);
-  if (c < 0x800) {
-    byte(0xC0 | c >> 6);
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12);
-    byte(0x80 | (c >> 6 & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18);
-    byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F));
-  }
-  byte(0x80 | (c & 0x3F));
+  const CodePoint c = code_point_at(text, position);
+  position += c.size;
+  return c.value;
 }
 
 std::u32string code_points(std::string_view text) {
@@ -58,7 +32,7 @@ std::u32string code_points(std::string_view text) {
 std::string to_utf8(std::u32string_view text) {
   std::string result;
   result.reserve(text.size());
-  for (char32_t c : text) append_code_point(result, c);
+  for (char32_t c : text) append_utf8(result, c);
   return result;
 }
 
@@ -66,19 +40,8 @@ size_t byte_offset(std::string_view text, size_t index, bool ascii) {
   if (ascii) return std::min(index, text.size());
   size_t at = 0;
   for (; at < text.size(); ++at)
-    if (!is_continuation(text[at]) && index-- == 0) break;
+    if (!is_continuation_byte(text[at]) && index-- == 0) break;
   return at;
-}
-
-bool is_utf8(std::string_view text) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(text.data());
-  const size_t size = text.size();
-  for (size_t i = 0; i < size;) {
-    UChar32 c = 0;
-    U8_NEXT(bytes, i, size, c);
-    if (c < 0) return false;
-  }
-  return true;
 }
 
 bool has_surrogate(std::string_view text) {
@@ -117,13 +80,6 @@ namespace {
 
 bool matches(char32_t c, const std::u32string* chars) { return chars ? chars->find(c) != std::u32string::npos : is_space(c); }
 
-size_t previous_start(std::string_view text, size_t end) {
-  do {
-    --end;
-  } while (end > 0 && is_continuation(text[end]));
-  return end;
-}
-
 }  // namespace
 
 std::string_view strip(std::string_view text, const std::string_view* chars, bool left, bool right) {
@@ -136,9 +92,9 @@ std::string_view strip(std::string_view text, const std::string_view* chars, boo
     text.remove_prefix(end);
   }
   while (right && !text.empty()) {
-    size_t start = previous_start(text, text.size()), at = start;
-    if (!matches(next_code_point(text, at), wanted)) break;
-    text.remove_suffix(text.size() - start);
+    const CodePoint last = code_point_before(text, text.size());
+    if (!matches(last.value, wanted)) break;
+    text.remove_suffix(last.size);
   }
   return text;
 }

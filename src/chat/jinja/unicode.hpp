@@ -4,20 +4,18 @@
 #include <string>
 #include <string_view>
 
+#include "base/utf8.hpp"
+
 namespace nibble::jinja {
 
 /// Text as Python sees it: code points, kept as UTF-8 (lone surrogates as three bytes). Stateless, thread-safe.
 
-size_t count_code_points(std::string_view text);
 /// The code point at byte `position`, which moves behind it. `text` is valid.
 char32_t next_code_point(std::string_view text, size_t& position);
-void append_code_point(std::string& text, char32_t c);
 std::u32string code_points(std::string_view text);
 std::string to_utf8(std::u32string_view text);
 /// Byte at which code point `index` starts; the size when there are fewer.
 size_t byte_offset(std::string_view text, size_t index, bool ascii);
-/// True for well-formed UTF-8.
-bool is_utf8(std::string_view text);
 /// True for text that holds a surrogate, which no UTF-8 may.
 bool has_surrogate(std::string_view text);
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <string>
 
 namespace nibble {
@@ -14,10 +13,7 @@ class Utf8Filter {
   void finish(std::string& out);
 
  private:
-  void start(unsigned char byte, std::string& out);
-
-  std::string held_;    ///< the beginning of a character
-  size_t missing_ = 0;  ///< bytes of it that have to follow
+  std::string held_;  ///< the beginning of a character
 };
 
 }  // namespace nibble

@@ -4,9 +4,9 @@
 #include <bit>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/mapped_weights.hpp"
 #include "checkpoint/shown.hpp"
-#include "checkpoint/utf8.hpp"
 
 namespace nibble {
 

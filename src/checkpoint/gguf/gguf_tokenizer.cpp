@@ -4,10 +4,10 @@
 #include <set>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/gguf/gguf_pre_tokenizers.hpp"
 #include "checkpoint/gguf/gguf_vocabulary.hpp"
 #include "checkpoint/shown.hpp"
-#include "checkpoint/utf8.hpp"
 
 namespace nibble {
 

@@ -4,8 +4,8 @@
 #include <tuple>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/shown.hpp"
-#include "checkpoint/utf8.hpp"
 
 namespace nibble {
 

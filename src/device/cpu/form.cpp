@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/fail.hpp"
 #include "graph/op_set.hpp"
@@ -42,47 +43,61 @@ bool is_movement(const Node& node) {
   return std::find(kinds.begin(), kinds.end(), node.type()) != kinds.end();
 }
 
+namespace {
+
+/// The elements of several forms one after another, term by term; forms of fewer terms have zeros there.
+class Pool {
+ public:
+  explicit Pool(std::span<const MoveInput> inputs) {
+    size_t count = 1;
+    for (const MoveInput& input : inputs)
+      if (input.form) count = std::max(count, input.form->terms.size());
+    terms_.resize(count);
+  }
+  size_t size() const { return terms_.front().size(); }
+
+  /// Appends a form: gives the index of each of its elements, in its shape.
+  Tensor add(const Form& form) {
+    std::vector<float> indices(form.size());
+    std::iota(indices.begin(), indices.end(), static_cast<float>(size()));
+    for (size_t t = 0; t < terms_.size(); ++t) {
+      if (t < form.terms.size())
+        terms_[t].insert(terms_[t].end(), form.terms[t].begin(), form.terms[t].end());
+      else
+        terms_[t].resize(terms_[t].size() + indices.size());
+    }
+    return Tensor::from<float>(form.shape, indices);
+  }
+
+  /// The form whose elements have these indices.
+  Form pick(const Tensor& indices) const {
+    Form form{indices.shape(), {}};
+    for (const auto& from : terms_) {
+      auto& to = form.terms.emplace_back();
+      to.reserve(indices.size());
+      for (float index : indices.as<float>()) to.push_back(from[static_cast<size_t>(index)]);
+    }
+    // A term of zeros only says nothing.
+    auto is_zero = [](const Element& e) { return e.slot < 0; };
+    while (form.terms.size() > 1 && std::all_of(form.terms.back().begin(), form.terms.back().end(), is_zero)) form.terms.pop_back();
+    return form;
+  }
+
+ private:
+  std::vector<std::vector<Element>> terms_;
+};
+
+}  // namespace
+
 std::vector<Form> move(const Node& node, std::span<const MoveInput> inputs, ThreadPool& threads) {
   std::vector<Tensor> tensors, outputs(node.output_count());
-  std::vector<const Element*> sources;  // per index, per term
-  size_t count = 0, terms = 1;
-  for (const MoveInput& input : inputs)
-    if (input.form) terms = std::max(terms, input.form->terms.size());
-  std::vector<std::vector<Element>> all(terms);
-  for (const MoveInput& input : inputs) {
-    if (!input.form) {
-      tensors.push_back(input.tensor);
-      continue;
-    }
-    std::vector<float> indices(input.form->size());
-    for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<float>(count + i);
-    tensors.push_back(Tensor::from<float>(input.form->shape, indices));
-    for (size_t t = 0; t < terms; ++t) {
-      if (t < input.form->terms.size())
-        all[t].insert(all[t].end(), input.form->terms[t].begin(), input.form->terms[t].end());
-      else
-        all[t].resize(all[t].size() + indices.size());
-    }
-    count += indices.size();
-  }
-  if (count >= (size_t{1} << 24)) fail(ErrorKind::unsupported, "{}: too many elements for one token", describe(node));
+  Pool pool(inputs);
+  for (const MoveInput& input : inputs) tensors.push_back(input.form ? pool.add(*input.form) : input.tensor);
+  if (pool.size() >= (size_t{1} << 24)) fail(ErrorKind::unsupported, "{}: too many elements for one token", describe(node));
   EvalContext context{node, tensors, outputs, threads};
   node.op().evaluate(context);
   std::vector<Form> forms;
-  for (const Tensor& output : outputs) {
-    Form form{output.shape(), {}};
-    auto indices = output.as<float>();
-    for (const auto& from : all) {
-      std::vector<Element> to(indices.size());
-      for (size_t i = 0; i < to.size(); ++i) to[i] = from[static_cast<size_t>(indices[i])];
-      form.terms.push_back(std::move(to));
-    }
-    // A term of zeros only says nothing.
-    while (form.terms.size() > 1 &&
-           std::all_of(form.terms.back().begin(), form.terms.back().end(), [](const Element& e) { return e.slot < 0; }))
-      form.terms.pop_back();
-    forms.push_back(std::move(form));
-  }
+  for (const Tensor& output : outputs) forms.push_back(pool.pick(output));
   return forms;
 }
 

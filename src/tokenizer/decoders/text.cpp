@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "tokenizer/decoders/makers.hpp"
 #include "tokenizer/pattern.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

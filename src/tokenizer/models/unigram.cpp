@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <limits>
 
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/models/makers.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 

@@ -1,8 +1,8 @@
 #include <limits>
 
+#include "base/utf8.hpp"
 #include "tokenizer/byte_trie.hpp"
 #include "tokenizer/models/makers.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

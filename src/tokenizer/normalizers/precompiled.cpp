@@ -1,6 +1,7 @@
 #include <unicode/brkiter.h>
 #include <unicode/utext.h>
 
+#include "base/base64.hpp"
 #include "base/fail.hpp"
 #include "tokenizer/character_map.hpp"
 #include "tokenizer/normalizers/makers.hpp"

@@ -3,11 +3,11 @@
 #include <optional>
 #include <set>
 
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/models/merge_table.hpp"
 #include "tokenizer/models/model_lists.hpp"
 #include "tokenizer/openvino/character_map_writer.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -158,7 +158,7 @@ class Builder {
     const auto text = byte ? to_utf8(fallback_character(*byte)) : spell(token);
     if (!text || text->empty() || added_texts_.contains(*text)) return;
     if (reach_.contains(id)) tables_.tokens[id] = *text;
-    if (!model_.boolean_or("ignore_merges", false) || !is_valid_utf8(*text) || reach_.merges_to(token, id)) return;
+    if (!model_.boolean_or("ignore_merges", false) || !is_utf8(*text) || reach_.merges_to(token, id)) return;
     tables_.whole_pieces.push_back(*text);
     tables_.added.emplace_back(std::string(kWholePieceMark) + *text, id);
   }

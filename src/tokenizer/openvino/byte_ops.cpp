@@ -1,8 +1,8 @@
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/openvino/string_op.hpp"
 #include "tokenizer/openvino/string_tensors.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -53,7 +53,7 @@ class CharsToBytes : public StringOp {
     for (size_t list = 0; list < lists.size(); ++list) {
       std::string bytes;
       for (size_t i = lists.begin(list); i < lists.end(list); ++i)
-        append_token_bytes(bytes, is_valid_utf8(strings[i]) ? std::string(strings[i]) : sanitize_utf8(strings[i]));
+        append_token_bytes(bytes, is_utf8(strings[i]) ? std::string(strings[i]) : sanitize_utf8(strings[i]));
       result.add(bytes);
     }
     result.store(lists.shape(), outputs, 0);
@@ -98,7 +98,7 @@ class Utf8Validate : public StringMap {
 
  protected:
   std::string map(std::string_view bytes) const override {
-    if (is_valid_utf8(bytes)) return std::string(bytes);
+    if (is_utf8(bytes)) return std::string(bytes);
     std::string text;
     for (size_t i = 0; i < bytes.size();) {
       const size_t length = length_of(bytes[i]);

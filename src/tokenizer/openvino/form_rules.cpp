@@ -4,8 +4,8 @@
 #include <tuple>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/openvino/sentencepiece_normalizer.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

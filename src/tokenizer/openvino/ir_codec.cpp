@@ -4,11 +4,11 @@
 #include <array>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tensor/convert.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/openvino/sentencepiece_processor.hpp"
 #include "tokenizer/openvino/string_tensors.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -119,7 +119,7 @@ void IrCodec::find_vocabulary() {
     for (Node* node : graph.of_type(type)) read_sentencepiece(*node);
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (!tokens_[id].empty()) ids_.emplace(tokens_[id], static_cast<int64_t>(id));
-    if (!is_valid_utf8(tokens_[id])) tokens_[id] = in_characters(tokens_[id]);
+    if (!is_utf8(tokens_[id])) tokens_[id] = in_characters(tokens_[id]);
   }
 }
 
@@ -209,7 +209,7 @@ std::string IrCodec::decode(std::span<const int64_t> ids, bool skip_special_toke
   detokenizer_.run(values, {!skip_special_tokens, kBytesPerId * known.size() + kAllowance});
   const StringsView texts(values.get(detokenizer_.graph().results().front()->input(0)));
   if (texts.size() != 1) fail(ErrorKind::corrupt, "the detokenizer gives {} texts for one", texts.size());
-  return is_valid_utf8(texts[0]) ? std::string(texts[0]) : sanitize_utf8(texts[0]);
+  return is_utf8(texts[0]) ? std::string(texts[0]) : sanitize_utf8(texts[0]);
 }
 
 std::string IrCodec::decode(std::span<const int64_t>, bool, bool) const {

@@ -1,11 +1,11 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/normalizers/makers.hpp"
 #include "tokenizer/openvino/sentencepiece_normalizer.hpp"
 #include "tokenizer/openvino/string_op.hpp"
 #include "tokenizer/openvino/string_tensors.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -34,7 +34,7 @@ class NormalizeUnicode : public StringMap {
 
  protected:
   std::string map(std::string_view text) const override {
-    return normalize_text(normalizer_.get(), is_valid_utf8(text) ? std::string(text) : sanitize_utf8(text));
+    return normalize_text(normalizer_.get(), is_utf8(text) ? std::string(text) : sanitize_utf8(text));
   }
 
  private:
@@ -49,7 +49,7 @@ class CaseFold : public StringMap {
  protected:
   std::string map(std::string_view text) const override {
     if (ascii_only_) return lower_ascii(std::string(text));
-    return normalize_text(normalizer_.get(), is_valid_utf8(text) ? std::string(text) : sanitize_utf8(text));
+    return normalize_text(normalizer_.get(), is_utf8(text) ? std::string(text) : sanitize_utf8(text));
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "tokenizer/openvino/sentencepiece_normalizer.hpp"
 
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
+#include "tokenizer/metaspace.hpp"
 
 namespace nibble::tokenizer {
 namespace {

@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
+#include "tokenizer/metaspace.hpp"
 #include "tokenizer/pipeline.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

@@ -2,15 +2,16 @@
 
 #include <algorithm>
 
+#include "base/base64.hpp"
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/gguf/gguf_model.hpp"
 #include "checkpoint/gguf/gguf_tokenizer.hpp"
-#include "tokenizer/character_map.hpp"
+#include "tokenizer/metaspace.hpp"
 #include "tokenizer/pipeline.hpp"
 #include "tokenizer/sentencepiece_model.hpp"
 #include "tokenizer/tokenizer_source.hpp"
-#include "tokenizer/utf8.hpp"
 #include "tokenizer/vocabularies/plain_files.hpp"
 
 namespace nibble::tokenizer {

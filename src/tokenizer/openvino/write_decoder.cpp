@@ -2,12 +2,12 @@
 #include <map>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/metaspace.hpp"
 #include "tokenizer/openvino/patterns.hpp"
 #include "tokenizer/openvino/steps.hpp"
 #include "tokenizer/text_replacements.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

@@ -3,13 +3,13 @@
 #include <map>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/models/model_lists.hpp"
 #include "tokenizer/openvino/bpe_tables.hpp"
 #include "tokenizer/openvino/character_map_writer.hpp"
 #include "tokenizer/openvino/patterns.hpp"
 #include "tokenizer/openvino/steps.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

@@ -1,6 +1,6 @@
 #include <map>
 
-#include "tokenizer/character_map.hpp"
+#include "base/base64.hpp"
 #include "tokenizer/openvino/character_map_writer.hpp"
 #include "tokenizer/openvino/patterns.hpp"
 #include "tokenizer/openvino/steps.hpp"

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "base/fail.hpp"
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
 #include "tokenizer/metaspace.hpp"
 #include "tokenizer/openvino/patterns.hpp"
@@ -11,7 +12,6 @@
 #include "tokenizer/pcre_program.hpp"
 #include "tokenizer/regex_syntax.hpp"
 #include "tokenizer/split_behavior.hpp"
-#include "tokenizer/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {

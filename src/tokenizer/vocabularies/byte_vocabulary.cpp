@@ -1,5 +1,5 @@
+#include "base/utf8.hpp"
 #include "tokenizer/byte_level.hpp"
-#include "tokenizer/utf8.hpp"
 #include "tokenizer/vocabularies/document_parts.hpp"
 
 namespace nibble::tokenizer {

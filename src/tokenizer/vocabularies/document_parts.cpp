@@ -5,7 +5,7 @@
 
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 namespace nibble::tokenizer {
 namespace {
@@ -87,7 +87,7 @@ void add_tokens(json& document, const std::vector<std::string>& texts, const Pla
 
 std::vector<std::string> read_lines(const std::filesystem::path& path) {
   const std::string text = read_file(path, kTextLimit);
-  if (!is_valid_utf8(text)) fail(ErrorKind::corrupt, "{}: the file is no UTF-8 text", path.string());
+  if (!is_utf8(text)) fail(ErrorKind::corrupt, "{}: the file is no UTF-8 text", path.string());
   std::vector<std::string> lines;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());

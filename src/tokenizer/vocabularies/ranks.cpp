@@ -2,12 +2,12 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "base/base64.hpp"
 #include "base/fail.hpp"
 #include "base/mapped_file.hpp"
+#include "base/utf8.hpp"
 #include "checkpoint/gguf/gguf_pre_tokenizers.hpp"
 #include "tokenizer/byte_level.hpp"
-#include "tokenizer/character_map.hpp"
-#include "tokenizer/utf8.hpp"
 #include "tokenizer/vocabularies/document_parts.hpp"
 
 namespace nibble::tokenizer {

@@ -1,8 +1,8 @@
-#include "tokenizer/utf8.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 
-namespace nibble::tokenizer {
+namespace nibble {
 
 CodePoint code_point_before(std::string_view text, size_t position) {
   do --position;
@@ -55,17 +55,18 @@ Utf8Prefix scan_utf8(std::string_view bytes) {
   return {Utf8Kind::complete, length};
 }
 
-bool is_valid_utf8(std::string_view bytes) {
-  for (size_t i = 0; i < bytes.size();) {
+size_t valid_utf8_size(std::string_view bytes) {
+  size_t i = 0;
+  while (i < bytes.size()) {
     if (static_cast<unsigned char>(bytes[i]) < 0x80) {
       ++i;
       continue;
     }
     const Utf8Prefix prefix = scan_utf8(bytes.substr(i));
-    if (prefix.kind != Utf8Kind::complete) return false;
+    if (prefix.kind != Utf8Kind::complete) break;
     i += prefix.size;
   }
-  return true;
+  return i;
 }
 
 size_t append_sanitized(std::string& text, std::string_view bytes, std::string_view replacement) {
@@ -86,4 +87,4 @@ std::string sanitize_utf8(std::string_view bytes) {
   return text;
 }
 
-}  // namespace nibble::tokenizer
+}  // namespace nibble

@@ -5,7 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace nibble::tokenizer {
+namespace nibble {
+
+// Text as UTF-8 (Unicode 15, 3.9 and table 3-7). Stateless, thread-safe.
 
 /// One code point and the bytes it takes in UTF-8.
 struct CodePoint {
@@ -13,7 +15,7 @@ struct CodePoint {
   uint32_t size;
 };
 
-/// The code point at `position` of valid UTF-8.
+/// The code point at `position` of valid UTF-8, in which surrogates may stand alone as three bytes.
 inline CodePoint code_point_at(std::string_view text, size_t position) {
   const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[position + i])); };
   const char32_t lead = byte(0);
@@ -28,6 +30,7 @@ inline bool is_continuation_byte(char c) { return (static_cast<unsigned char>(c)
 /// The code point that ends before `position` of valid UTF-8; `position` > 0.
 CodePoint code_point_before(std::string_view text, size_t position);
 
+/// A surrogate as three bytes.
 void append_utf8(std::string& text, char32_t code_point);
 std::string to_utf8(char32_t code_point);
 
@@ -44,16 +47,17 @@ struct Utf8Prefix {
 };
 Utf8Prefix scan_utf8(std::string_view bytes);
 
-bool is_valid_utf8(std::string_view bytes);
+/// How many bytes are well-formed before the first that is part of no whole character: all of them in valid UTF-8.
+size_t valid_utf8_size(std::string_view bytes);
+inline bool is_utf8(std::string_view bytes) { return valid_utf8_size(bytes) == bytes.size(); }
 
 /// `bytes` as valid UTF-8, U+FFFD in place of each maximal invalid part.
 std::string sanitize_utf8(std::string_view bytes);
 
 inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
-inline constexpr std::string_view kMetaspace = "\xE2\x96\x81";  // U+2581, sentencepiece's visible space
 
 /// Appends `bytes` to `text` with `replacement` for each maximal invalid part and returns the bytes used: all but an unfinished
 /// character at the end.
 size_t append_sanitized(std::string& text, std::string_view bytes, std::string_view replacement = kReplacementCharacter);
 
-}  // namespace nibble::tokenizer
+}  // namespace nibble

@@ -1,8 +1,10 @@
-#include "device/cpu/moe_lowering.hpp"
+#include "device/cpu/lowering/lower_experts.hpp"
 
 #include <algorithm>
 
 #include "base/fail.hpp"
+#include "device/cpu/lowering/token_checks.hpp"
+#include "device/cpu/moe_step.hpp"
 #include "device/cpu/packed_format.hpp"
 #include "device/cpu/weight_match.hpp"
 
@@ -12,8 +14,8 @@ namespace {
 
 class ExpertRequests {
  public:
-  ExpertRequests(const MoeMatch& moe, size_t inputs, ConstantValues& constants, Plan& plan)
-      : moe_(moe), inputs_(inputs), constants_(constants), plan_(plan) {}
+  /// `inputs`: columns of x.
+  ExpertRequests(const MoeMatch& moe, size_t inputs, PlanBuilder& builder) : moe_(moe), inputs_(inputs), builder_(builder) {}
 
   MoeExperts run() {
     const ExpertMatch& first = moe_.experts[0];
@@ -32,13 +34,14 @@ class ExpertRequests {
   }
 
  private:
+  using Matrices = std::vector<WeightMatrix>;
   using Product = ExpertProduct ExpertMatch::*;
 
   /// One matrix for each expert; those of a stack share its constant.
-  std::vector<WeightMatrix> matrices(Product product) {
-    std::vector<WeightMatrix> all;
+  Matrices matrices(Product product) {
+    Matrices all;
     for (const ExpertMatch& expert : moe_.experts) {
-      auto weight = match_weight((expert.*product).weight, constants_);
+      auto weight = match_weight((expert.*product).weight, builder_.constants());
       if (!weight) fail(ErrorKind::unsupported, "experts' weights of fewer than two dimensions");
       all.push_back(std::move(*weight));
     }
@@ -50,12 +53,6 @@ class ExpertRequests {
     return all;
   }
 
-  size_t request(std::vector<WeightMatrix> parts) {
-    PackOptions options = pack_options(plan_.precision, parts[0]);
-    plan_.weight_requests.push_back({std::move(parts), options});
-    return plan_.weight_requests.size() - 1;
-  }
-
   MoeExperts::Expert request_expert(size_t e, size_t width) {
     const WeightMatrix &gate = gate_[e], &down = down_[e];
     bool is_interleaved = up_.empty();
@@ -64,14 +61,14 @@ class ExpertRequests {
     if (!fits || (!is_interleaved && (up_[e].columns != inputs_ || up_[e].rows != width)))
       fail(ErrorKind::corrupt, "experts whose matrices do not go together");
     MoeExperts::Expert expert;
-    expert.stacked = is_interleaved || can_stack(std::vector<WeightMatrix>{gate, up_[e]});
+    expert.stacked = is_interleaved || can_stack(Matrices{gate, up_[e]});
     if (expert.stacked) {
-      expert.gate_up = request(is_interleaved ? std::vector<WeightMatrix>{gate} : std::vector<WeightMatrix>{gate, up_[e]});
+      expert.gate_up = builder_.request_weights(is_interleaved ? Matrices{gate} : Matrices{gate, up_[e]});
     } else {
-      expert.gate = request({gate});
-      expert.up = request({up_[e]});
+      expert.gate = builder_.request_weights({gate});
+      expert.up = builder_.request_weights({up_[e]});
     }
-    expert.down = request({down});
+    expert.down = builder_.request_weights({down});
     return expert;
   }
 
@@ -81,7 +78,7 @@ class ExpertRequests {
     if (std::none_of(products.begin(), products.end(), has_bias)) return {};
     bool is_stored_so = products.size() == 1 && moe_.experts.size() == 1;
     if (is_stored_so) {
-      Tensor stored = constants_.tensor((moe_.experts[0].*products[0]).bias);
+      Tensor stored = builder_.constants().tensor((moe_.experts[0].*products[0]).bias);
       if (stored.type() == ElementType::f32) return stored.aligned();
     }
     std::vector<std::vector<float>> rows(moe_.count);
@@ -97,7 +94,7 @@ class ExpertRequests {
     std::vector<float> all;
     for (const ExpertMatch& expert : moe_.experts) {
       Value bias = (expert.*product).bias;
-      std::vector<float> values = bias ? constants_.floats(bias) : std::vector<float>(width * moe_.count / moe_.experts.size());
+      std::vector<float> values = bias ? builder_.constants().floats(bias) : std::vector<float>(width * moe_.count / moe_.experts.size());
       all.insert(all.end(), values.begin(), values.end());
     }
     for (size_t e = 0; e < rows.size(); ++e)
@@ -107,20 +104,20 @@ class ExpertRequests {
 
   const MoeMatch& moe_;
   size_t inputs_;
-  ConstantValues& constants_;
-  Plan& plan_;
-  std::vector<WeightMatrix> gate_, up_, down_;
+  PlanBuilder& builder_;
+  Matrices gate_, up_, down_;
 };
 
 }  // namespace
 
-PackOptions pack_options(const Precision& precision, const WeightMatrix& weight) {
-  ElementType type = weight.codes.type();
-  return {precision.bf16 && (type == ElementType::f16 || type == ElementType::bf16 || type == ElementType::f32)};
-}
-
-MoeExperts request_experts(const MoeMatch& moe, size_t inputs, ConstantValues& constants, Plan& plan) {
-  return ExpertRequests(moe, inputs, constants, plan).run();
+void lower(PlanBuilder& builder, Node& node, const MoeMatch& moe) {
+  for (Value value : {moe.x, moe.chosen, moe.weights}) require_tokens_before_last(builder, value);
+  View x = builder.view(moe.x), chosen = builder.view(moe.chosen), weights = builder.view(moe.weights);
+  MoeExperts experts = ExpertRequests(moe, x.width, builder).run();
+  const PartialShape& shape = node.output_info().shape;
+  bool is_known = shape.rank_is_known() && shape.is_static() && element_count(shape.dims()) == x.width;
+  View out = builder.new_result(node.output(), is_known ? shape.dims() : Shape{1, static_cast<int64_t>(x.width)});
+  builder.emit(node, std::make_unique<MoeStep>(std::move(experts), x, chosen, weights, out));
 }
 
 }  // namespace nibble::cpu
