@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 
+#include "base/file_pages.hpp"
 #include "tensor/convert.hpp"
 
 namespace nibble {
@@ -57,7 +59,9 @@ class AssembledWeight : public ConstantSource {
         type_(type),
         has_unit_rows_(recipe.has_unit_rows),
         name_(recipe.parts.front().tensor),
-        findings_(std::move(findings)) {}
+        findings_(std::move(findings)) {
+    if (parts_.parts().size() > 1) file_pages_.emplace();
+  }
   size_t output_count() const override { return 1; }
   ElementType type(size_t) const override { return type_; }
   const Shape& shape(size_t) const override { return shape_; }
@@ -67,6 +71,7 @@ class AssembledWeight : public ConstantSource {
     Work work{out[0], {}, {}, {}};
     parts_.for_each_run(begin, end, [&](const WeightRows& part, int64_t first, int64_t count, int64_t row) {
       produce_run(part, first, count, static_cast<size_t>((row - begin) * columns()), work);
+      if (first + count == part.all_rows()) release(part);
     });
     if (!findings_) return;
     if (work.oddities.clipped) findings_->add_clipped(name_, work.oddities.clipped);
@@ -82,6 +87,11 @@ class AssembledWeight : public ConstantSource {
   };
 
   int64_t columns() const { return parts_.columns(); }
+
+  /// Stacked experts are read from front to back, and all of them together are too much to keep.
+  void release(const WeightRows& part) const {
+    if (file_pages_ && !part.encoded()) file_pages_->release(part.tensor().bytes());
+  }
 
   /// `at`: the first element in work.out.
   void produce_run(const WeightRows& part, int64_t first, int64_t count, size_t at, Work& work) const {
@@ -179,6 +189,7 @@ class AssembledWeight : public ConstantSource {
   bool has_unit_rows_;
   std::string name_;
   std::shared_ptr<WeightFindings> findings_;
+  std::optional<FilePages> file_pages_;  ///< of a weight of several tensors
 };
 
 }  // namespace
