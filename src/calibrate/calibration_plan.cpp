@@ -155,7 +155,26 @@ class Planner {
   std::unordered_map<Value, size_t, ValueHash> last_read_;
 };
 
+/// What is not known of a shape is the number of tokens, or one.
+size_t bytes_per_token(Value value) {
+  const PartialShape& shape = value.shape();
+  size_t bits = bit_width(value.type());
+  if (!shape.rank_is_known()) return 0;
+  for (int64_t dim : shape.dims()) bits *= dim > 0 ? static_cast<size_t>(dim) : 1;
+  return bits / 8;
+}
+
 }  // namespace
+
+size_t stored_bytes_per_token(const CalibrationPlan& plan) {
+  size_t stored = 0, most = 0;
+  for (const CalibrationUnit& unit : plan.units) {
+    for (Value value : unit.kept) stored += bytes_per_token(value);
+    for (Value value : unit.expired) stored -= std::min(stored, bytes_per_token(value));
+    most = std::max(most, stored);
+  }
+  return most;
+}
 
 std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence) {
   auto is_constant = [&](size_t i) { return dependence.of(*node.input(i).node) == Dependence::constant; };

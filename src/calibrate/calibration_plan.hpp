@@ -32,6 +32,9 @@ struct CalibrationPlan {
   std::vector<Node*> parameters;  ///< that the units read; their values are there from the start
 };
 
+/// Bytes of every token that lie between two units, where they are most, as far as shapes are known.
+size_t stored_bytes_per_token(const CalibrationPlan& plan);
+
 /// The input of a layer that is its weight: the only constant input of a product of two, or the table of an embedding.
 std::optional<size_t> find_weight(const Node& node, const SampleDependence& dependence);
 

@@ -1,6 +1,7 @@
 #include "calibrate/lockstep_calibration.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/fail.hpp"
 #include "calibrate/lockstep_run.hpp"
@@ -9,6 +10,9 @@
 namespace nibble {
 
 namespace {
+
+/// Of the weights' bytes, for the activations of a group of samples.
+constexpr size_t kShareOfWeights = 8;
 
 /// Shows layers and their inputs to a visitor.
 class VisitingRun : public LockstepRun {
@@ -48,6 +52,31 @@ LockstepCalibration::LockstepCalibration(std::vector<std::vector<int64_t>> sampl
   if (samples_.empty()) fail(ErrorKind::invalid_argument, "calibration needs at least one sample");
   if (std::any_of(samples_.begin(), samples_.end(), [](const auto& sample) { return sample.empty(); }))
     fail(ErrorKind::invalid_argument, "a calibration sample has no tokens");
+}
+
+/// How many tokens may go through the layers together.
+size_t LockstepCalibration::tokens_of_group(Graph& graph, std::span<Node* const> layers) const {
+  std::vector<Node*> order = graph.topological_order();
+  SampleDependence dependence(order);
+  size_t weights = 0;
+  for (const Node* node : order)
+    if (node->is("Constant")) weights += node->constant().byte_size();
+  size_t each = std::max<size_t>(1, stored_bytes_per_token(plan_calibration(order, dependence, layers)));
+  return std::max(options_.group_tokens, std::min(weights / kShareOfWeights, options_.memory_limit) / each);
+}
+
+void LockstepCalibration::observe(Graph& graph, std::span<Node* const> layers, const Visitor& visit) {
+  size_t all = std::accumulate(samples_.begin(), samples_.end(), size_t{0}, [](size_t sum, const auto& ids) { return sum + ids.size(); });
+  size_t most = tokens_of_group(graph, layers), groups = (all + most - 1) / most, seen = 0, done = 0;
+  std::vector<std::vector<int64_t>> group;
+  for (const auto& sample : samples_) {
+    group.push_back(sample);
+    seen += sample.size();
+    if (seen * groups < all * (done + 1)) continue;
+    VisitingRun({group, options_, context_, progress_}, graph, layers, visit).run();
+    group.clear();
+    ++done;
+  }
 }
 
 void LockstepCalibration::run(Graph& graph, std::span<Node* const> layers, const Visitor& visit) {

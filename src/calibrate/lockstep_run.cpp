@@ -36,6 +36,7 @@ class LockstepRun::Constants : public ConstantReader {
   Tensor read(Value value) override {
     return is_weight(value) ? ConstantChain(*unit_.product, unit_.weight_port, run_.threads_).tensor() : run_.constants_.tensor(value);
   }
+  cpu::ConstantValues* graph_constants() override { return &run_.constants_; }
 
  private:
   bool is_weight(Value value) const { return unit_.product && value == unit_.product->input(unit_.weight_port); }

@@ -5,8 +5,11 @@
 
 #include "base/fail.hpp"
 #include "calibrate/constant_chain.hpp"
+#include "calibrate/fused_norms.hpp"
+#include "calibrate/kernel_ops.hpp"
 #include "calibrate/value_hash.hpp"
 #include "device/cpu/gather_rows.hpp"
+#include "device/cpu/kernels/row_ops.hpp"
 #include "graph/op_set.hpp"
 #include "tensor/convert.hpp"
 
@@ -28,12 +31,17 @@ bool is_lookup(const Node& node, ConstantReader& constants) {
 
 class NodeProgram::Evaluate : public Step {
  public:
+  explicit Evaluate(const Node& evaluated) : kernel_(find_kernel_op(evaluated)) {}
+
   std::vector<Tensor> run(std::span<const Tensor> values, ThreadPool& threads) const override {
     std::vector<Tensor> outputs(node->output_count());
     EvalContext context{*node, values, outputs, threads};
-    node->op().evaluate(context);
+    if (!kernel_ || !kernel_(context)) node->op().evaluate(context);
     return outputs;
   }
+
+ private:
+  KernelOp kernel_;
 };
 
 /// Rows of a table that stays as the model holds it.
@@ -61,6 +69,43 @@ class NodeProgram::LookUp : public Step {
   cpu::Embedding table_;
 };
 
+/// A norm, in the place of the nodes that compute it one after the other.
+class NodeProgram::Norm : public Step {
+ public:
+  Norm(const cpu::NormMatch& match, cpu::ConstantValues& constants)
+      : ops_(cpu::row_ops(cpu::selected_isa())), is_layer_norm_(match.is_layer_norm), epsilon_(match.epsilon) {
+    auto width = static_cast<size_t>(match.x.shape().dims().back());
+    auto vector = [&](Value value) {
+      std::vector<float> values = value ? constants.floats(value) : std::vector<float>();
+      if (values.size() == 1) values.resize(width, values[0]);
+      return values;
+    };
+    weight_ = vector(match.weight);
+    bias_ = vector(match.bias);
+  }
+
+  std::vector<Tensor> run(std::span<const Tensor> values, ThreadPool&) const override {
+    const Tensor& x = values[0];
+    Tensor out(ElementType::f32, x.shape());
+    auto width = static_cast<size_t>(x.shape().back());
+    const float *from = x.as<float>().data(), *weight = weight_.empty() ? nullptr : weight_.data();
+    float* to = out.as_mutable<float>().data();
+    for (size_t at = 0; at < x.size(); at += width) {
+      if (is_layer_norm_)
+        ops_.layer_norm(from + at, weight, bias_.empty() ? nullptr : bias_.data(), epsilon_, width, to + at);
+      else
+        ops_.rms_norm(from + at, weight, epsilon_, width, to + at);
+    }
+    return {out};
+  }
+
+ private:
+  const cpu::RowOps& ops_;
+  bool is_layer_norm_;
+  float epsilon_;
+  std::vector<float> weight_, bias_;
+};
+
 /// A state before its first run: its initial value, or an empty one for a batch of one.
 class NodeProgram::ReadState : public Step {
  public:
@@ -77,13 +122,16 @@ class NodeProgram::Builder {
  public:
   Builder(NodeProgram& program, ConstantReader& constants) : program_(program), constants_(constants) {}
 
-  void add(Node& node) {
-    bool looks_up = is_lookup(node, constants_);
-    std::shared_ptr<Step> step = looks_up ? std::make_shared<LookUp>(node, serial_) : plain_step(node);
-    step->node = &node;
-    for (size_t i = looks_up ? 1 : 0; i < (looks_up ? 2 : node.input_count()); ++i) step->inputs.push_back(slot(node.input(i)));
-    step->first_output = new_slots(node);
-    steps_.push_back(std::move(step));
+  void add(std::span<Node* const> nodes, std::span<const Value> results) {
+    cpu::ConstantValues* constants = constants_.graph_constants();
+    FusedNorms norms = constants ? find_norms(nodes, results, *constants) : FusedNorms();
+    for (Node* node : nodes) {
+      auto norm = norms.results.find(node);
+      if (norm != norms.results.end())
+        add(*node, norm->second);
+      else if (!norms.inner.count(node))
+        add(*node);
+    }
   }
 
   void finish(std::span<const Value> results) {
@@ -93,10 +141,27 @@ class NodeProgram::Builder {
   }
 
  private:
+  void add(Node& node, const cpu::NormMatch& norm) {
+    auto step = std::make_shared<Norm>(norm, *constants_.graph_constants());
+    step->node = &node;
+    step->inputs.push_back(slot(norm.x));
+    step->first_output = new_slots(node);
+    steps_.push_back(std::move(step));
+  }
+
+  void add(Node& node) {
+    bool looks_up = is_lookup(node, constants_);
+    std::shared_ptr<Step> step = looks_up ? std::make_shared<LookUp>(node, serial_) : plain_step(node);
+    step->node = &node;
+    for (size_t i = looks_up ? 1 : 0; i < (looks_up ? 2 : node.input_count()); ++i) step->inputs.push_back(slot(node.input(i)));
+    step->first_output = new_slots(node);
+    steps_.push_back(std::move(step));
+  }
+
   static std::shared_ptr<Step> plain_step(const Node& node) {
     if (node.is("ReadValue")) return std::make_shared<ReadState>();
     if (!node.op().evaluate) fail(ErrorKind::unsupported, "{}: calibration cannot run this operation", describe(node));
-    return std::make_shared<Evaluate>();
+    return std::make_shared<Evaluate>(node);
   }
 
   /// Its outputs, one after the other.
@@ -141,7 +206,7 @@ class NodeProgram::Builder {
 
 NodeProgram::NodeProgram(std::span<Node* const> nodes, std::span<const Value> results, ConstantReader& constants) {
   Builder builder(*this, constants);
-  for (Node* node : nodes) builder.add(*node);
+  builder.add(nodes, results);
   builder.finish(results);
 }
 

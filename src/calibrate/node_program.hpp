@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/thread_pool.hpp"
+#include "device/cpu/constant_values.hpp"
 #include "graph/graph.hpp"
 #include "nibble/tensor.hpp"
 
@@ -17,9 +18,12 @@ class ConstantReader {
   virtual bool is_constant(Value value) const = 0;
   /// Only for constant values.
   virtual Tensor read(Value value) = 0;
+  /// Constants of the graph, to look for patterns of nodes with; nullptr: none are looked for.
+  virtual cpu::ConstantValues* graph_constants() { return nullptr; }
 };
 
-/// A few nodes in order of execution, made ready to be run by their `evaluate` over and over: constants are read once, values live no
+/// A few nodes in order of execution, made ready to be run over and over, by kernels of the CPU engine where it has some for them
+/// (kernel_ops.hpp, norms), else by their `evaluate`: constants are read once, values live no
 /// longer than they are needed, and tables of embeddings are not decompressed but looked up. Immutable and thread-safe; the graph must
 /// outlive it.
 class NodeProgram {
@@ -46,6 +50,7 @@ class NodeProgram {
   };
   class Evaluate;
   class LookUp;
+  class Norm;
   class ReadState;
 
   std::vector<std::shared_ptr<const Step>> steps_;

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/thread_pool.hpp"
@@ -44,15 +45,45 @@ class ActivationStatistics {
   std::vector<size_t> tokens_;
 };
 
-/// Reads the first `limit` samples. `stacked`: the first of three axes numbers experts, which get means of their own. Samples without
-/// tokens (of an expert that they do not reach) are passed over; where there are no others, the layer counts as never active. Throws
-/// Error{corrupt} for inputs that are no f32 [.., tokens, columns], have other columns than the first, or values that are not finite,
-/// {invalid_argument} when there are no samples; `layer` is for messages.
-std::unique_ptr<ActivationStatistics> collect_means(const LayerInputs& inputs, size_t limit, bool stacked, const std::string& layer,
-                                                    ThreadPool& threads);
+/// Takes what a layer reads, sample by sample, in groups or all at once. Not thread-safe.
+class MeansCollector {
+ public:
+  /// The first `limit` samples count. `stacked`: the first of three axes numbers experts, which get means of their own.
+  MeansCollector(size_t limit, bool stacked) : limit_(limit), stacked_(stacked) {}
+
+  /// Throws Error{corrupt} for inputs that are no f32 [.., tokens, columns], have other columns than the first, or values that are not
+  /// finite; `layer` is for messages.
+  void add(const LayerInputs& inputs, const std::string& layer, ThreadPool& threads);
+  /// Samples without tokens (of an expert that they do not reach) are passed over; where there are no others, the layer counts as never
+  /// active. Throws Error{invalid_argument} when there were no samples. Only once.
+  std::unique_ptr<ActivationStatistics> finish(const std::string& layer);
+
+ private:
+  size_t limit_;
+  bool stacked_;
+  std::vector<std::vector<float>> means_;  // by sample
+  std::vector<size_t> tokens_, columns_;
+};
 
 /// The activations' part of a layer's sensitivity: NNCF's criteria of that name, averaged over the first `limit` samples.
-double activation_sensitivity(const LayerInputs& inputs, size_t limit, SensitivityMetric metric, const std::string& layer,
-                              ThreadPool& threads);
+class SensitivityCollector {
+ public:
+  SensitivityCollector(size_t limit, SensitivityMetric metric) : limit_(limit), metric_(metric) {}
+
+  /// Throws what MeansCollector::add() throws.
+  void add(const LayerInputs& inputs, const std::string& layer, ThreadPool& threads);
+  /// Throws Error{invalid_argument} when there were no samples.
+  double average(const std::string& layer) const;
+
+ private:
+  size_t limit_;
+  SensitivityMetric metric_;
+  std::vector<double> values_;  // by sample
+  std::vector<size_t> tokens_;
+};
+
+/// The means of samples that are all there: what a MeansCollector makes of them.
+std::unique_ptr<ActivationStatistics> collect_means(const LayerInputs& inputs, size_t limit, bool stacked, const std::string& layer,
+                                                    ThreadPool& threads);
 
 }  // namespace nibble

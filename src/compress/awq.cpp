@@ -1,6 +1,7 @@
 #include "compress/awq.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -26,6 +27,17 @@ float quantile(std::span<const float> values, float share) {
   auto below = static_cast<size_t>(at);
   float low = sorted[below], high = sorted[std::min(below + 1, sorted.size() - 1)], t = at - static_cast<float>(below);
   return t >= 0.5f ? high - (high - low) * (1 - t) : low + (high - low) * t;
+}
+
+/// In several sums side by side: one would wait for each addition.
+double sum_of_magnitudes(std::span<const float> values) {
+  constexpr size_t kLanes = 16;
+  std::array<double, kLanes> sums{};
+  size_t whole = values.size() / kLanes * kLanes;
+  for (size_t i = 0; i < whole; i += kLanes)
+    for (size_t lane = 0; lane < kLanes; ++lane) sums[lane] += static_cast<double>(std::fabs(values[i + lane]));
+  for (size_t i = whole; i < values.size(); ++i) sums[0] += static_cast<double>(std::fabs(values[i]));
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 /// Matrices that get one vector of scales: one, or all.
@@ -125,9 +137,7 @@ TileErrors AwqSearch::measure_tile(const float* tile, const Search& search, cons
     kernels.encode(scaled.data(), columns, tile_rule_, scales, zero_points, targets.data());
     kernels.residual(tile, targets.data(), columns, scales, candidate.data(), scaled.data());
     kernels.product(scaled.data(), columns, x, means.samples, means.samples, false, outputs.data());
-    double sum = 0;
-    for (float value : outputs) sum += static_cast<double>(std::fabs(value));
-    result.errors.push_back(sum);
+    result.errors.push_back(sum_of_magnitudes(outputs));
   }
   return result;
 }

@@ -30,6 +30,9 @@ class Calibration {
   /// other input. The visitor may replace the layer's weight or what decompresses it: what comes after is computed with that. Layers
   /// that cannot be reached are an error. Throws what evaluating the graph throws.
   virtual void run(Graph& graph, std::span<Node* const> layers, const Visitor& visit) = 0;
+  /// The same for a visitor that changes nothing. The samples may come in groups, each through all of the layers before the next starts, so
+  /// that less lies between two layers: `visit` is then called for each group, with its samples as `inputs`.
+  virtual void observe(Graph& graph, std::span<Node* const> layers, const Visitor& visit) { run(graph, layers, visit); }
 };
 
 }  // namespace nibble

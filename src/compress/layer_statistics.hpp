@@ -36,12 +36,12 @@ StatisticsByLayer collect_statistics(Graph& graph, Calibration& calibration, std
 /// Progress over layers that ends with its scope; may be without a receiver.
 class LayerProgress {
  public:
-  LayerProgress(Progress* progress, std::string_view stage, size_t layers);
+  LayerProgress(Progress* progress, std::string_view stage, size_t total, std::string_view unit = "layers");
   ~LayerProgress();
   LayerProgress(const LayerProgress&) = delete;
   LayerProgress& operator=(const LayerProgress&) = delete;
-  /// One layer is done. Throws Error{cancelled} when asked to stop.
-  void advance();
+  /// So much is done, of layers one. Throws Error{cancelled} when asked to stop.
+  void advance(size_t units = 1);
 
  private:
   Progress* progress_;

@@ -94,6 +94,23 @@ TEST(LockstepCalibration, ThreadsAndMemoryLimitChangeNoBits) {
   EXPECT_TRUE(test::listing(scratch.path()).empty());
 }
 
+TEST(LockstepCalibration, GroupsOfSamplesChangeNoBits) {
+  Graph graph = fixture("llama");
+  Samples samples = test::random_samples({20, 9, 20, 33, 2, 7}, 250);
+  auto expected = calibrated(graph, samples, kF32, 1);
+  test::ScratchDirectory scratch;
+  Context context({2, {}});
+  LockstepCalibration calibration(samples, context, nullptr, {0, scratch.path(), ProductPrecision::f32, 25});
+  test::LayerValues values;
+  std::map<std::string, std::vector<size_t>> counts;
+  calibration.observe(graph, test::layers_of(graph), [&](Node& layer, const LayerInputs& inputs) {
+    counts[layer.name()].push_back(inputs.count());
+    for (size_t i = 0; i < inputs.count(); ++i) values[layer.name()].push_back(inputs.sample(i).clone());
+  });
+  EXPECT_TRUE(are_same(values, expected));
+  for (const auto& [layer, groups] : counts) EXPECT_EQ(groups, (std::vector<size_t>{2, 1, 1, 2})) << layer;
+}
+
 class LockstepIrs : public testing::TestWithParam<std::string> {};
 
 TEST_P(LockstepIrs, CompressedWeightsAreMultipliedAsTheReferenceDoes) {

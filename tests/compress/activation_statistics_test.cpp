@@ -16,6 +16,12 @@ using test::GivenInputs;
 
 Tensor tensor(Shape shape, std::vector<float> values) { return Tensor::from<float>(std::move(shape), values); }
 
+double activation_sensitivity(const LayerInputs& inputs, SensitivityMetric metric, ThreadPool& threads) {
+  SensitivityCollector collector(8, metric);
+  collector.add(inputs, "layer", threads);
+  return collector.average("layer");
+}
+
 std::vector<float> column(const SampleMeans& means, size_t c) {
   return {means.values.begin() + static_cast<std::ptrdiff_t>(c * means.samples),
           means.values.begin() + static_cast<std::ptrdiff_t>((c + 1) * means.samples)};
@@ -61,7 +67,7 @@ TEST(ActivationStatistics, MeasureSensitivity) {
   ThreadPool threads(2);
   // Two tokens of two columns, then one token.
   GivenInputs inputs({tensor({1, 2, 2}, {1, -4, 3, 0}), tensor({1, 1, 2}, {2, 2})});
-  auto measured = [&](SensitivityMetric metric) { return activation_sensitivity(inputs, 8, metric, "layer", threads); };
+  auto measured = [&](SensitivityMetric metric) { return activation_sensitivity(inputs, metric, threads); };
   EXPECT_DOUBLE_EQ(measured(SensitivityMetric::mean_activation_variance), ((1.0 + 4.0) / 2 + 0) / 2);
   EXPECT_DOUBLE_EQ(measured(SensitivityMetric::max_activation_variance), (4.0 + 0) / 2);
   EXPECT_DOUBLE_EQ(measured(SensitivityMetric::mean_activation_magnitude), ((3.0 + 4.0) / 2 + 2) / 2);
@@ -74,12 +80,12 @@ TEST(ActivationStatistics, PassOverSamplesThatDoNotReachTheLayer) {
   auto statistics = collect_means(inputs, 8, false, "layer", threads);
   EXPECT_EQ(statistics->samples(), 1u);
   EXPECT_EQ(column(statistics->subset(0, 8), 1), (std::vector<float>{3}));
-  EXPECT_DOUBLE_EQ(activation_sensitivity(inputs, 8, SensitivityMetric::hessian_input_activation, "layer", threads), 2 * 30.0 / 4);
+  EXPECT_DOUBLE_EQ(activation_sensitivity(inputs, SensitivityMetric::hessian_input_activation, threads), 2 * 30.0 / 4);
   EXPECT_EQ(input_hessian(inputs, 8, 2, false, 0, "layer", threads)[0], 20);
   GivenInputs nothing({tensor({0, 2}, {})});
   EXPECT_EQ(collect_means(nothing, 8, false, "layer", threads)->largest(0)[1], 0);
   EXPECT_EQ(input_hessian(nothing, 8, 2, false, 0, "layer", threads)[3], 0);
-  EXPECT_EQ(activation_sensitivity(nothing, 8, SensitivityMetric::max_activation_variance, "layer", threads), 0);
+  EXPECT_EQ(activation_sensitivity(nothing, SensitivityMetric::max_activation_variance, threads), 0);
 }
 
 TEST(Hessian, IsTwiceTheMeanOfProducts) {
@@ -117,8 +123,7 @@ TEST(ActivationStatistics, RefuseWhatIsNoInput) {
   EXPECT_EQ(collect({Tensor(ElementType::f16, {1, 1, 2})}), ErrorKind::corrupt);
   GivenInputs bad({tensor({1, 1, 2}, {1, std::nanf("")})});
   EXPECT_EQ(kind_of([&] { input_hessian(bad, 8, 2, false, 0, "layer", threads); }), ErrorKind::corrupt);
-  EXPECT_EQ(kind_of([&] { activation_sensitivity(bad, 8, SensitivityMetric::max_activation_variance, "layer", threads); }),
-            ErrorKind::corrupt);
+  EXPECT_EQ(kind_of([&] { activation_sensitivity(bad, SensitivityMetric::max_activation_variance, threads); }), ErrorKind::corrupt);
   EXPECT_EQ(kind_of([&] { input_hessian(bad, 8, 3, false, 0, "layer", threads); }), ErrorKind::corrupt);
 }
 

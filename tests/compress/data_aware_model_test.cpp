@@ -206,6 +206,36 @@ TEST_F(LlamaModel, AdaptersMayStayFloat) {
     }
 }
 
+/// Gives one sample after the other where that is allowed.
+class OneByOne final : public Calibration {
+ public:
+  explicit OneByOne(Lockstep::Rows samples) : samples_(std::move(samples)) {}
+  size_t sample_count() const override { return samples_.size(); }
+  void run(Graph&, std::span<Node* const>, const Visitor&) override { ADD_FAILURE() << "statistics need not all samples at once"; }
+  void observe(Graph& graph, std::span<Node* const> layers, const Visitor& visit) override {
+    for (const auto& sample : samples_) Lockstep(Lockstep::Rows{sample}).run(graph, layers, visit);
+  }
+
+ private:
+  Lockstep::Rows samples_;
+};
+
+TEST_F(LlamaModel, StatisticsMayComeInGroups) {
+  WeightCompression scales{.mode = CompressWeightsMode::int4_sym, .group_size = 64, .awq = true, .scale_estimation = true};
+  WeightCompression ratio{.mode = CompressWeightsMode::int4_sym,
+                          .group_size = 64,
+                          .ratio = 0.6,
+                          .sensitivity_metric = SensitivityMetric::mean_activation_variance};
+  for (const WeightCompression& options : {scales, ratio}) {
+    Graph expected = read(), graph = read();
+    Lockstep all = calibration();
+    compress_weights(expected, options, context_, nullptr, &all);
+    OneByOne apart(data()["calibration"].get<Lockstep::Rows>());
+    compress_weights(graph, options, context_, nullptr, &apart);
+    EXPECT_EQ(logits(graph), logits(expected));
+  }
+}
+
 class FailingCalibration final : public Calibration {
  public:
   FailingCalibration(Calibration& inner, size_t layers) : inner_(inner), left_(layers) {}
