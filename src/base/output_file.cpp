@@ -68,6 +68,7 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
 }
 
 void OutputFile::write_behind(uint64_t bytes) {
+  if (!writes_behind_) return;
   uint64_t before = std::atomic_ref<uint64_t>(written_).fetch_add(bytes);
   if (before / kWriteBehind == (before + bytes) / kWriteBehind) return;
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -95,6 +96,7 @@ void OutputFile::truncate(uint64_t bytes) {
 
 void OutputFile::reserve(uint64_t bytes, uint64_t beside) {
   require_file_size_allowed(target_, bytes);
+  writes_behind_ = true;
   drops_ = bytes > usable_memory() / 4;
   struct stat info {};
   if (::fstat(fd_, &info) != 0) fail_errno(target_, "open");

@@ -24,8 +24,6 @@ class OutputFile {
 
   void append(std::span<const std::byte> bytes);
   void append(std::string_view text);
-  /// What is written goes to the disk meanwhile, so that commit() finds little left to wait for. Of a file that reserve() made longer than
-  /// a quarter of the memory, the system keeps no copy: it would push out all else.
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
   /// What the file holds, which must be in place; false when it ends before.
   bool read_at(uint64_t offset, std::span<std::byte> bytes) const;
@@ -33,6 +31,8 @@ class OutputFile {
   void truncate(uint64_t bytes);
   /// Makes the file `bytes` long and takes the space for it on the disk, where the file system can do that. Throws Error{exhausted} with
   /// what is needed and what is there when these bytes, and `beside` for other files, are too many.
+  /// What is written from then on goes to the disk meanwhile, so that commit() finds little left to wait for; of a file longer than a
+  /// quarter of the memory the system keeps no copy, which would push out all else.
   void reserve(uint64_t bytes, uint64_t beside = 0);
   /// Fills the file up to `bytes` with zeros, to be written over. Done in blocks of a large page, so that systems that keep files in large
   /// pages (Linux 6.16 for ext4, earlier for XFS) keep this one so: mapped, it is read up to a third faster.
@@ -50,7 +50,7 @@ class OutputFile {
   std::filesystem::path target_, temporary_;
   int fd_ = -1;
   uint64_t size_ = 0, written_ = 0;
-  bool drops_ = false;
+  bool writes_behind_ = false, drops_ = false;
 };
 
 /// Writes `text` as a whole file, atomically.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kWrittenBytes = uint64_t{32} << 20;  // of 4-bit codes, for which 128 MB are read
 
-PageCache cache_for(uint64_t bytes) { return bytes > usable_memory() / 2 ? PageCache::drop : PageCache::keep; }
+PageCache cache_of(uint64_t bytes, PageCache wanted) { return bytes > usable_memory() / 2 ? wanted : PageCache::keep; }
 
 uint64_t file_bytes(const WeightSource& weights, const std::vector<std::string>& names) {
   std::set<std::filesystem::path> files;
@@ -24,19 +24,21 @@ uint64_t file_bytes(const WeightSource& weights, const std::vector<std::string>&
 
 ReleasePages releasing(std::shared_ptr<const WeightSource> weights) {
   std::vector<std::string> names = weights->names();
-  PageCache cache = cache_for(file_bytes(*weights, names));
-  return [weights = std::move(weights), names = std::move(names), cache] {
+  uint64_t bytes = file_bytes(*weights, names);
+  return [weights = std::move(weights), names = std::move(names), bytes](PageCache wanted) {
+    PageCache cache = cache_of(bytes, wanted);
     for (const std::string& name : names) weights->release(name, cache);
   };
 }
 
 ReleasePages releasing(std::shared_ptr<const MappedFile> file) {
-  PageCache cache = cache_for(file->size());
-  return [file = std::move(file), cache] { file->release(file->bytes(), cache); };
+  return [file = std::move(file)](PageCache wanted) { file->release(file->bytes(), cache_of(file->size(), wanted)); };
 }
 
 void ReleasingProgress::begin(std::string_view stage, uint64_t total, std::string_view unit) {
-  step_ = unit == "bytes" ? kWrittenBytes : 1;
+  bool writes = unit == "bytes";
+  step_ = writes ? kWrittenBytes : 1;
+  cache_ = writes ? PageCache::drop : PageCache::keep;
   if (next_) next_->begin(stage, total, unit);
 }
 
@@ -44,13 +46,13 @@ void ReleasingProgress::advance(uint64_t units) {
   since_release_ += units;
   if (since_release_ >= step_) {
     since_release_ = 0;
-    release_();
+    release_(cache_);
   }
   if (next_) next_->advance(units);
 }
 
 void ReleasingProgress::end() {
-  release_();
+  release_(cache_);
   if (next_) next_->end();
 }
 

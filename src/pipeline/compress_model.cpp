@@ -140,7 +140,7 @@ CompressReport compress_model(const fs::path& model, const fs::path& output, con
   auto bin = map_bin(places.model.xml);
   Graph graph = read_ir(places.model.xml, {.bin = bin});
   ReleasingProgress watched(
-      bin ? releasing(bin) : [] {}, progress);
+      bin ? releasing(bin) : [](PageCache) {}, progress);
   if (!options.target.empty()) choice = choose_by_recipe(options, graph);
   CompressionSummary summary = apply_choice(graph, choice, tools_for(places.model.directory), context, &watched);
   summary.layers.erase("float");
