@@ -94,7 +94,7 @@ struct Activations {
       for (float& v : x) v = static_cast<float>(random() % 1000) / 500.0f - 1;
       gemm.quantize(x.data(), columns, kChunk, &codes[m * rows.stride], &terms[m * rows.chunks]);
     }
-    fold_zero_point(w, terms.data(), terms.size());
+    fold_zero_points(w, terms.data(), count);
     rows.codes = codes.data(), rows.terms = terms.data();
   }
 };

@@ -26,9 +26,9 @@ class QuantizeRowsTest : public testing::TestWithParam<Isa> {
   Quantized quantize(const std::vector<float>& x, size_t group) const {
     const size_t chunks = (x.size() + 31) / 32;
     Quantized q{std::vector<int8_t>(chunks * 32, 99), {}, {}};
-    std::vector<ChunkTerms> terms(chunks, {99.0f, 99});
+    std::vector<ChunkTerms> terms(chunks, {99.0f, 99.0f});
     quantized_gemm(CodeType::u8, GetParam()).quantize(x.data(), x.size(), group, q.codes.data(), terms.data());
-    for (const ChunkTerms& term : terms) q.scales.push_back(term.scale), q.sums.push_back(term.sum);
+    for (const ChunkTerms& term : terms) q.scales.push_back(term.scale), q.sums.push_back(static_cast<int32_t>(term.sum));
     return q;
   }
 };

@@ -136,6 +136,22 @@ TEST_P(QuantizedGemmTest, ZeroPointOfEveryWeight) {
       for (size_t rows : {2, 12}) check(TestWeights({type, 16, 64, 64, ScaleType::f16, false, zero_point}), TestRows(rows, 64));
 }
 
+/// What weights of all one code above their zero point give is far below what codes and zero points add up to before they cancel.
+TEST_P(QuantizedGemmTest, ZeroPointsCancelToTheLastBits) {
+  for (bool zero_points : {false, true}) {
+    TestWeights w({CodeType::u8, 16, 4096, 4096, ScaleType::none, zero_points, 200});
+    std::fill(w.codes.begin(), w.codes.end(), uint8_t{201});
+    std::fill(w.zero_points.begin(), w.zero_points.end(), uint8_t{200});
+    TestRows x(1, 4096);
+    for (auto& code : x.codes) code = static_cast<int8_t>(std::abs(static_cast<int>(code)));
+    x.add_up();
+    double exact = 0;
+    for (size_t c = 0; c < x.chunks; ++c) exact += double(x.sums[c]) * double(x.scales[c]);
+    const Packed packed(w);
+    for (float y : multiply(gemm(CodeType::u8), packed.matrix(), x)) EXPECT_NEAR(double(y) / exact, 1, 2e-4);
+  }
+}
+
 TEST_P(QuantizedGemmTest, NoScalesMeanOne) {
   for (CodeType type : {CodeType::u4, CodeType::u8})
     for (size_t rows : {1, 10}) check(TestWeights({type, 18, 96, 96, ScaleType::none, false, 5}), TestRows(rows, 96));

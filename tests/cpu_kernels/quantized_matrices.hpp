@@ -128,8 +128,8 @@ struct TestRows {
   /// To be multiplied with w. Lives until the next call.
   QuantizedRows rows(const PackedMatrix& w) const {
     folded.clear();
-    for (size_t i = 0; i < sums.size(); ++i) folded.push_back({scales[i], sums[i]});
-    fold_zero_point(w, folded.data(), folded.size());
+    for (size_t i = 0; i < sums.size(); ++i) folded.push_back({scales[i], static_cast<float>(sums[i])});
+    fold_zero_points(w, folded.data(), count);
     return {count, stride, chunks, codes.data(), folded.data()};
   }
 };
@@ -139,11 +139,15 @@ inline float expected_product(const TestWeights& w, const TestRows& x, size_t n,
   const WeightSpec& s = w.spec;
   float y = 0;
   for (size_t g = 0; g < s.groups(); ++g) {
-    float t = 0;
-    for (size_t c = g * s.group_size / 32; c < (g + 1) * s.group_size / 32 && c < x.chunks; ++c) {
+    const size_t begin = g * s.group_size / 32, end = std::min((g + 1) * s.group_size / 32, x.chunks);
+    float group_sum = 0;
+    for (size_t c = begin; c < end; ++c)
+      group_sum = std::fma(static_cast<float>(x.sums[m * x.chunks + c]), x.scales[m * x.chunks + c], group_sum);
+    float t = group_sum * static_cast<float>(-w.zero_point(n, g));
+    for (size_t c = begin; c < end; ++c) {
       int64_t sum = 0;
       for (size_t k = c * 32; k < c * 32 + 32 && k < s.columns; ++k)
-        sum += (w.codes[n * s.columns + k] - w.zero_point(n, g)) * static_cast<int64_t>(x.codes[m * x.stride + k]);
+        sum += w.codes[n * s.columns + k] * static_cast<int64_t>(x.codes[m * x.stride + k]);
       t = std::fma(static_cast<float>(sum), x.scales[m * x.chunks + c], t);
     }
     y = std::fma(t, s.scale_type == ScaleType::none ? 1.0f : w.scales[n * s.groups() + g], y);

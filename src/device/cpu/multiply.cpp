@@ -55,7 +55,7 @@ void multiply_quantized(Execution& execution, const PackedMatrix& w, RowsView in
   for_rows(execution, rows, 0.3 * static_cast<double>(w.columns), [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r)
       kernel.quantize(in.row(r), w.columns, precision.dynamic_quantization_group, codes + r * stride, terms + r * chunks);
-    fold_zero_point(w, terms + begin * chunks, (end - begin) * chunks);
+    fold_zero_points(w, terms + begin * chunks, end - begin);
   });
   QuantizedRows x{rows, stride, chunks, codes, terms};
   for_panels(execution, w, rows, rows == 1 ? 2 : kernel.tile_panels, [&](Range panels) { kernel.multiply(w, x, out, panels, {0, rows}); });

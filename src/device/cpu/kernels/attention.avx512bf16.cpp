@@ -25,6 +25,6 @@ struct Avx512Bf16 : Avx512 {
 
 }  // namespace
 
-void attend_many_avx512bf16(const AttentionTask& task) { attend_many<Avx512Bf16, Pair>(task); }
+void attend_many_avx512bf16(const AttentionTask& task) { attend_many_floats<Avx512Bf16, Pair>(task); }
 
 }  // namespace nibble::cpu

@@ -41,11 +41,12 @@ struct AttentionTask {
 /// Bits of a row depend on its query, its keys and the function, not on other rows of the task; in `few` with u8 also on the task's last
 /// token.
 struct AttentionKernels {
-  std::string_view name;  ///< "attention_f32_12x32_avx512vnni"
+  std::string_view name;  ///< "attention_12x32_avx512vnni"
   /// Up to kFewRows rows, for decoding: keys and values are read once, as they are stored (u8: in exact integer products with queries and
   /// probabilities that are rounded).
   void (*few)(const AttentionTask& task);
-  /// Any number of rows, for prompts: a block is converted once, then multiplied with all rows.
+  /// Any number of rows, for prompts: a block is converted once, then multiplied with all rows; over u8 in products of 16-bit integers
+  /// where the kernel does not multiply bf16 (and a key has at most 256 dimensions), else of floats.
   void (*many)(const AttentionTask& task);
 };
 

@@ -21,6 +21,9 @@ struct Avx512 {
   struct SignedInt {
     Int codes;
   };
+  struct ShortInts {
+    Int pairs;
+  };
   static constexpr float kQueryMax = 127, kWeightMax = 255;
   static constexpr bool kRefined = true;
   static constexpr size_t kLanes = 16;
@@ -35,12 +38,18 @@ struct Avx512 {
   static Float load(const Brain* p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half(p)), 16)); }
   static Int load(const Codes* p) { return _mm512_loadu_si512(p); }
   static SignedInt load(const SignedCodes* p) { return {_mm512_loadu_si512(p)}; }
+  static ShortInts load(const Shorts* p) { return {_mm512_loadu_si512(p)}; }
   static void store(float* p, Float x) { _mm512_storeu_ps(p, x); }
 
   static Float set(float x) { return _mm512_set1_ps(x); }
   static Float spread(const float* p) { return _mm512_set1_ps(*p); }
   static Int spread(const Pair* p) { return _mm512_set1_epi32(static_cast<int>(p->bits)); }
   static Int spread(const Factor* p) { return _mm512_set1_epi32(static_cast<int>(p->bytes)); }
+  static Int spread(const Shorts* p) {
+    int both;
+    memcpy(&both, p, sizeof(both));
+    return _mm512_set1_epi32(both);
+  }
   static Float dot(Float sum, Float a, Float b) { return _mm512_fmadd_ps(a, b, sum); }
   /// Not by its intrinsic: around that GCC 12 copies every sum in every step.
   static Int dot_bytes(Int sum, Int unsigned_bytes, Int signed_bytes) {
@@ -49,6 +58,10 @@ struct Avx512 {
   }
   static Int dot(Int sum, Int factor, Int codes) { return dot_bytes(sum, codes, factor); }
   static Int dot(Int sum, Int factor, SignedInt codes) { return dot_bytes(sum, factor, codes.codes); }
+  static Int dot(Int sum, Int factor, ShortInts shorts) {
+    asm("vpdpwssd %[s], %[f], %[sum]" : [sum] "+v"(sum) : [f] "v"(factor), [s] "v"(shorts.pairs));
+    return sum;
+  }
 
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
@@ -91,6 +104,13 @@ struct Avx512 {
     Int integers = _mm512_cvtps_epi32(x);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(0xffff, integers));
     return to_float(integers);
+  }
+  static void store_shorts(Shorts* out, Float x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_maskz_cvtepi32_epi16(0xffff, _mm512_cvtps_epi32(x)));
+  }
+  static void store_shorts(Shorts* out, Float even, Float odd) {
+    Int high = _mm512_slli_epi32(_mm512_cvtps_epi32(odd), 16);
+    _mm512_storeu_si512(out, _mm512_mask_blend_epi16(0xaaaaaaaa, _mm512_cvtps_epi32(even), high));
   }
   static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
   static Float floor(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }

@@ -15,11 +15,6 @@ constexpr size_t kGroupFours = kKvGroup / 4;  // of dimensions
 /// bits they would be wrong by up to 1/254 of the greatest each, and then of the whole.
 constexpr float kPeak = 1.0f / 16;
 constexpr float kFineSteps = 128;
-/// Below this the reciprocal is infinite.
-constexpr float kLeastScale = 1e-37f;
-
-inline float reciprocal(float x) { return x > kLeastScale ? 1 / x : 0; }
-
 template <class V>
 class FewCodes {
  public:

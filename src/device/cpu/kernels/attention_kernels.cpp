@@ -6,6 +6,8 @@ void attend_scalar(const AttentionTask& task);
 #if defined(__x86_64__)
 void attend_few_avx2(const AttentionTask& task);
 void attend_many_avx2(const AttentionTask& task);
+void attend_few_avx2vnni(const AttentionTask& task);
+void attend_many_avx2vnni(const AttentionTask& task);
 void attend_few_avx512(const AttentionTask& task);
 void attend_many_avx512(const AttentionTask& task);
 void attend_many_avx512bf16(const AttentionTask& task);
@@ -13,10 +15,11 @@ void attend_many_avx512bf16(const AttentionTask& task);
 
 namespace {
 
-constexpr AttentionKernels kScalar{"attention_f32_scalar", attend_scalar, attend_scalar};
+constexpr AttentionKernels kScalar{"attention_scalar", attend_scalar, attend_scalar};
 #if defined(__x86_64__)
-constexpr AttentionKernels kAvx2{"attention_f32_6x16_avx2", attend_few_avx2, attend_many_avx2};
-constexpr AttentionKernels kAvx512{"attention_f32_12x32_avx512vnni", attend_few_avx512, attend_many_avx512};
+constexpr AttentionKernels kAvx2{"attention_6x16_avx2", attend_few_avx2, attend_many_avx2};
+constexpr AttentionKernels kAvx2Vnni{"attention_6x16_avx2vnni", attend_few_avx2vnni, attend_many_avx2vnni};
+constexpr AttentionKernels kAvx512{"attention_12x32_avx512vnni", attend_few_avx512, attend_many_avx512};
 constexpr AttentionKernels kAvx512Bf16{"attention_bf16_12x32_avx512bf16", attend_few_avx512, attend_many_avx512bf16};
 #endif
 
@@ -38,8 +41,8 @@ const AttentionKernels& attention_kernels(Isa isa, bool use_bf16) {
 #if defined(__x86_64__)
   switch (isa) {
     case Isa::scalar: return kScalar;
-    case Isa::avx2:
-    case Isa::avx2vnni: return kAvx2;  // VNNI multiplies bytes and adds 16-bit products; nothing here is that
+    case Isa::avx2: return kAvx2;
+    case Isa::avx2vnni: return kAvx2Vnni;
     case Isa::avx512vnni: return kAvx512;
     case Isa::avx512bf16: return use_bf16 ? kAvx512Bf16 : kAvx512;
   }

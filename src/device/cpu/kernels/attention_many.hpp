@@ -241,7 +241,7 @@ class ManyRows {
 };
 
 template <class V, class E>
-void attend_many(const AttentionTask& task) {
+void attend_many_floats(const AttentionTask& task) {
   ManyRows<V, E>(task).run();
 }
 

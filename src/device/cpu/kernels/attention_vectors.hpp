@@ -3,10 +3,11 @@
 // Private to the attention kernels: building blocks over V, the vectors of an instruction set. All of it is in anonymous namespaces, so
 // that each file has its own copy compiled for its processor. V has
 //   Float, Int; kLanes floats to a vector; register tiles of at most kRows rows (kFewTile of few) by kColumns vectors
-//   load of float, Half, Brain (to Float), codes and Pair; spread, of one float, Pair or Factor to all lanes; dot(sum, a, b)
-//   Factor: four integers that are multiplied with codes, up to kQueryMax and, for values, from 0 to kWeightMax; kRefined: whether the
-//   latter is too coarse for some probabilities exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to
-//   1e-4 and arithmetic. max(a, b) is b where one is NaN.
+//   load of float, Half, Brain (to Float), codes, Pair and Shorts; spread, of one float, Pair, Shorts or Factor to all lanes; dot(sum, a,
+//   b) store_shorts: rounds numbers to 16-bit integers in order, or those of two vectors lane by lane Factor: four integers that are
+//   multiplied with codes, up to kQueryMax and, for values, from 0 to kWeightMax; kRefined: whether the latter is too coarse for some
+//   probabilities exp2 (to 1 in the last place; 0 below the normal floats, NaN for NaN) and exp2_rough, to 1e-4 and arithmetic. max(a, b)
+//   is b where one is NaN.
 
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,10 @@ struct SignedCodes {
 /// Two bf16 numbers that a dot product takes together.
 struct Pair {
   uint32_t bits;
+};
+/// Two 16-bit integers that a dot product takes together.
+struct Shorts {
+  int16_t of[2];
 };
 
 template <size_t kValue>
@@ -147,6 +152,11 @@ class Scratch {
 };
 
 inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/// Below this the reciprocal is infinite.
+constexpr float kLeastScale = 1e-37f;
+
+inline float reciprocal(float x) { return x > kLeastScale ? 1 / x : 0; }
 
 }  // namespace
 }  // namespace nibble::cpu

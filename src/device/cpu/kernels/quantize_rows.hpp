@@ -44,7 +44,8 @@ void quantize(const float* x, size_t columns, size_t group, int8_t* codes, Chunk
       if (step.inverse == 0)
         memset(codes + c * kChunk, 0, kChunk);
       else
-        terms[c].sum = Ops::reduce_add(Ops::encode(padded_chunk(x, columns, c, padded), step.inverse, codes + c * kChunk));
+        terms[c].sum =
+            static_cast<float>(Ops::reduce_add(Ops::encode(padded_chunk(x, columns, c, padded), step.inverse, codes + c * kChunk)));
     }
   }
 }

@@ -6,14 +6,6 @@
 namespace nibble::cpu {
 namespace {
 
-/// Adds the zero point's part, -zero point * sum of activations, for a row.
-template <size_t V, size_t R, bool Shared>
-void add_zero_points(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
-  const Ops::Int sum = Ops::broadcast(&tile.terms[r * tile.x_chunks + c].sum);
-#pragma GCC unroll 16
-  for (size_t v = 0; v < V; ++v) sums[v][r] = _mm256_add_epi32(sums[v][r], Shared ? sum : Ops::madd(sum, zeros[v]));
-}
-
 /// Where the activations of R rows are. An address is a pointer and up to two strides, so that an instruction computes it.
 template <size_t R>
 struct RowPointers {
@@ -57,8 +49,8 @@ void widen(size_t r, Ops::Int (&sums)[V][R], int16_t factor) {
 struct DotUnpackedU4 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows;
 
-  template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+  template <size_t V, size_t R>
+  static void chunk(const Tile<V>& tile, size_t c, Ops::Int (&sums)[V][R]) {
     const RowPointers<R> rows(tile, c);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 8; ++j) {
@@ -69,10 +61,9 @@ struct DotUnpackedU4 {
     }
   }
 
-  template <size_t V, size_t R, bool Shared>
-  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  template <size_t V, size_t R>
+  static void finish_row(size_t r, Ops::Int (&sums)[V][R]) {
     widen<V, R>(r, sums, 1);
-    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
   }
 
   static void unpack(const std::byte* codes, size_t chunks, uint8_t* out) {
@@ -88,8 +79,8 @@ struct DotUnpackedU4 {
 struct DotU4 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows / 2;
 
-  template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+  template <size_t V, size_t R>
+  static void chunk(const Tile<V>& tile, size_t c, Ops::Int (&sums)[V][R]) {
     const RowPointers<R> rows(tile, c);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 4; ++j) {
@@ -104,10 +95,9 @@ struct DotU4 {
     }
   }
 
-  template <size_t V, size_t R, bool Shared>
-  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
+  template <size_t V, size_t R>
+  static void finish_row(size_t r, Ops::Int (&sums)[V][R]) {
     widen<V, R>(r, sums, 1);
-    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
   }
 };
 
@@ -116,8 +106,8 @@ template <bool Unpacked>
 struct DotU8 {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows * (Unpacked ? 2 : 1);
 
-  template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const Ops::Int (&)[V], Ops::Int (&sums)[V][R]) {
+  template <size_t V, size_t R>
+  static void chunk(const Tile<V>& tile, size_t c, Ops::Int (&sums)[V][R]) {
     const RowPointers<R> rows(tile, c);
     Ops::Int highs[V][R];
 #pragma GCC unroll 16
@@ -142,10 +132,8 @@ struct DotU8 {
     }
   }
 
-  template <size_t V, size_t R, bool Shared>
-  static void finish_row(const Tile<V>& tile, size_t c, size_t r, const Ops::Int (&zeros)[V], Ops::Int (&sums)[V][R]) {
-    add_zero_points<V, R, Shared>(tile, c, r, zeros, sums);
-  }
+  template <size_t V, size_t R>
+  static void finish_row(size_t, Ops::Int (&)[V][R]) {}
 
   static void unpack(const std::byte* codes, size_t chunks, uint8_t* out) {
     for (size_t i = 0; i < chunks * 8; ++i)

@@ -20,6 +20,7 @@ struct Ops {
   static Int load_int(const void* p) { return _mm512_loadu_si512(p); }
   static void store_int(void* p, Int v) { _mm512_storeu_si512(p, v); }
   static Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
+  static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
   static Float to_float(Int v) { return _mm512_cvtepi32_ps(v); }
   static Float broadcast_float(const float* p) { return _mm512_set1_ps(*p); }
@@ -33,7 +34,6 @@ struct Ops {
     if (type == ScaleType::f16) return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     return _mm512_set1_ps(1);
   }
-  static Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
   static Int low_nibbles(Int v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
   static Int high_nibbles(Int v) { return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15)); }
   static Int dot(Int sum, Int weights, Int x) { return _mm512_dpbusd_epi32(sum, weights, x); }
@@ -51,10 +51,9 @@ struct Ops {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + kLanes), _mm512_cvtepi32_epi8(high));
     return _mm512_add_epi32(low, high);
   }
-  /// -zero point in the low half of each lane, 0 in the high half: VPMADDWD with a sum of activation codes gives -zero point * sum.
-  static Int negated(const uint8_t* p) {
-    const Int wide = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    return _mm512_and_si512(_mm512_sub_epi32(_mm512_setzero_si512(), wide), _mm512_set1_epi32(0xffff));
+  /// -zero points.
+  static Float negated(const uint8_t* p) {
+    return to_float(_mm512_sub_epi32(zero_int(), _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
   }
 };
 

@@ -1,13 +1,22 @@
 #include "device/cpu/kernels/quantized_gemm.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/fail.hpp"
 #include "device/cpu/kernels/quantized_gemm_isa.hpp"
 
 namespace nibble::cpu {
 
-void fold_zero_point(const PackedMatrix& w, ChunkTerms* terms, size_t count) {
-  if (w.zero_points) return;
-  for (size_t i = 0; i < count; ++i) terms[i].sum *= -w.zero_point;
+void fold_zero_points(const PackedMatrix& w, ChunkTerms* terms, size_t rows) {
+  const size_t chunks = w.padded_columns() / kChunk, group_chunks = w.group_size / kChunk;
+  const float factor = w.zero_points ? 1.0f : static_cast<float>(-w.zero_point);
+  for (size_t row = 0; row < rows; ++row, terms += chunks)
+    for (size_t begin = 0; begin < chunks; begin += group_chunks) {
+      float sum = 0;
+      for (size_t c = begin; c < std::min(begin + group_chunks, chunks); ++c) sum = std::fma(terms[c].sum, terms[c].scale, sum);
+      terms[begin].sum = sum * factor;
+    }
 }
 
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa) {

@@ -10,7 +10,7 @@ namespace nibble::cpu {
 /// What a product needs of a chunk of 32 activations beside their codes; side by side, so that it reads one stream of them.
 struct ChunkTerms {
   float scale;
-  int32_t sum;  ///< of the codes; after fold_zero_point() for the matrix
+  float sum;  ///< of the codes; after fold_zero_points() the group's sum in its first chunk
 };
 
 /// Activations quantized to 8 bits: x = code * scale, a scale for every chunk of 32 columns. Codes beyond the columns are 0.
@@ -24,8 +24,9 @@ struct QuantizedRows {
 
 /// Products of quantized activations with u4 and u8 weights whose groups are whole chunks. Every kernel of every instruction set gives the
 /// same bits: with c over the chunks of group g in order, and g in order,
-///   i(c)   = sum over the chunk of (weight code - zero point) * activation code      (exact)
-///   t(g)   = fma(float(i(c)), activation scale(c), t(g)), starting from 0
+///   i(c)   = sum over the chunk of weight code * activation code                    (exact)
+///   s(g)   = fma(sum of activation codes(c), activation scale(c), s(g)), starting from 0
+///   t(g)   = fma(float(i(c)), activation scale(c), t(g)), starting from s(g) * -zero point
 ///   y      = fma(t(g), weight scale(g), y), starting from 0
 ///   result = y [+ bias] [+ what was there]
 /// so a row's result does not depend on the other rows, on the number of threads or on the processor.
@@ -37,13 +38,14 @@ struct QuantizedGemm {
   /// max|x| is below 2^-119 (its scale would be subnormal) gets scale and codes 0, one with NaN or infinity the scale NaN and codes 0.
   void (*quantize)(const float* x, size_t columns, size_t group, int8_t* codes, ChunkTerms* terms);
   /// Rows `rows` of x times panels `panels` of w, into out (indexed by the same rows; columns by weight row). Any number of rows; few
-  /// and many have loops of their own. w.zero_point fits in 16 bits. Scratch of up to 100 KB on the stack. Weights a little beyond the
+  /// and many have loops of their own. Scratch of up to 100 KB on the stack. Weights a little beyond the
   /// panels are asked for ahead of time, which is the fastest where the next call goes on from there.
   void (*multiply)(const PackedMatrix& w, const QuantizedRows& x, const GemmOutput& out, Range panels, Range rows);
 };
 
-/// What QuantizedGemm::multiply starts from: sums times -zero point where `w` has one for all weights, else as they are.
-void fold_zero_point(const PackedMatrix& w, ChunkTerms* terms, size_t count);
+/// Makes the sums of chunks what QuantizedGemm::multiply takes: s(g) in the first chunk of each of the groups of `w`, times -zero point
+/// where `w` has one for all weights. terms[rows][chunks of w].
+void fold_zero_points(const PackedMatrix& w, ChunkTerms* terms, size_t rows);
 
 /// For u4 or u8.
 const QuantizedGemm& quantized_gemm(CodeType code_type, Isa isa);

@@ -48,13 +48,12 @@ float product(const PackedMatrix& w, const QuantizedRows& x, size_t panel, size_
   float y = 0;
   for (size_t g = 0; g < w.groups(); ++g) {
     const size_t index = (panel * w.groups() + g) * kPanelRows + row;
-    const int factor = w.zero_points ? -w.zero_points[index] : 1;
-    float t = 0;
+    const float group_sum = x.terms[m * x.chunks + g * group_chunks].sum;
+    float t = w.zero_points ? group_sum * static_cast<float>(-w.zero_points[index]) : group_sum;
     for (size_t c = g * group_chunks; c < (g + 1) * group_chunks && c < chunks; ++c) {
-      const ChunkTerms& terms = x.terms[m * x.chunks + c];
-      int32_t sum = factor * terms.sum;
+      int32_t sum = 0;
       for (size_t k = 0; k < kChunk; ++k) sum += Codes::at(codes + c * Codes::kChunkBytes, row, k) * x.codes[m * x.stride + c * kChunk + k];
-      t = __builtin_fmaf(static_cast<float>(sum), terms.scale, t);
+      t = __builtin_fmaf(static_cast<float>(sum), x.terms[m * x.chunks + c].scale, t);
     }
     y = __builtin_fmaf(t, scale_at(w, index), y);
   }
@@ -94,7 +93,7 @@ void quantize(const float* x, size_t columns, size_t group, int8_t* codes, Chunk
         codes[i] = i < columns && step.inverse != 0 ? code_of(x[i], step.inverse) : int8_t{0};
         sum += codes[i];
       }
-      terms[k / kChunk] = {step.scale, sum};
+      terms[k / kChunk] = {step.scale, static_cast<float>(sum)};
     }
   }
 }

@@ -20,6 +20,7 @@ struct Ops {
   static void store(float* p, Float v) { _mm256_storeu_ps(p, v); }
   static void store_int(void* p, Int v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
   static Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
+  static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
   static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static Float to_float(Int v) { return _mm256_cvtepi32_ps(v); }
   static Float broadcast_float(const float* p) { return _mm256_broadcast_ss(p); }
@@ -33,10 +34,9 @@ struct Ops {
     if (type == ScaleType::f16) return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     return _mm256_set1_ps(1);
   }
-  /// -zero point in the low half of each lane, 0 in the high half: VPMADDWD with a sum of activation codes gives -zero point * sum.
-  static Int negated(const uint8_t* p) {
-    const Int wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    return _mm256_and_si256(_mm256_sub_epi32(_mm256_setzero_si256(), wide), _mm256_set1_epi32(0xffff));
+  /// -zero points.
+  static Float negated(const uint8_t* p) {
+    return to_float(_mm256_sub_epi32(zero_int(), _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
   }
   static Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
   static Int low_nibbles(Int v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }

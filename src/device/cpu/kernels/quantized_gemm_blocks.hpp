@@ -50,26 +50,42 @@ template <class Ops, class Shape, size_t V, size_t R, bool Shared>
 __attribute__((noinline)) void run_tile(const Tile<V>& tile, const PackedMatrix& w) {
   using Dot = typename Shape::Dot;
   constexpr size_t kWidth = V * Ops::kLanes;
-  const size_t scale_bytes = kPanelRows * (w.scale_type == ScaleType::f32 ? 4 : 2);
-  typename Ops::Int zeros[V];
+  const ScaleType scale_type = w.scale_type;
+  const size_t scale_bytes = kPanelRows * (scale_type == ScaleType::f32 ? 4 : 2);
+  // Copies, because g++ takes every store for one that may change what `tile` says.
+  float* const y = tile.y;
+  const ChunkTerms* const terms = tile.terms;
+  const size_t x_chunks = tile.x_chunks;
+  const std::byte* scales[V];
+#pragma GCC unroll 16
+  for (size_t v = 0; v < V; ++v) scales[v] = tile.scales[v];
   typename Ops::Float t[V][R];
   for (size_t begin = 0, group = 0; begin < tile.chunks; begin += tile.group_chunks, ++group) {
     const size_t end = smaller(begin + tile.group_chunks, tile.chunks);
     const bool resumes = tile.continues && begin == 0;
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) {
-      if (!Shared) zeros[v] = Ops::negated(tile.zero_points[v] + group * kPanelRows);
+      typename Ops::Float factor;
+      if constexpr (!Shared) factor = Ops::negated(tile.zero_points[v] + group * kPanelRows);
 #pragma GCC unroll 16
-      for (size_t r = 0; r < R; ++r) t[v][r] = resumes ? Ops::load(tile.t + r * kWidth + v * Ops::kLanes) : Ops::zero();
+      for (size_t r = 0; r < R; ++r) {
+        const typename Ops::Float sum = Ops::broadcast_float(&terms[r * x_chunks + begin].sum);
+        if (resumes)
+          t[v][r] = Ops::load(tile.t + r * kWidth + v * Ops::kLanes);
+        else if constexpr (Shared)
+          t[v][r] = sum;
+        else
+          t[v][r] = Ops::mul(sum, factor);
+      }
     }
     for (size_t c = begin; c < end; ++c) {
       typename Ops::Int sums[V][R];
       if constexpr (Shape::kStreams) prefetch(tile.codes[0] + c * Dot::kChunkBytes + kPrefetchBytes, Dot::kChunkBytes);
-      Dot::template chunk<V, R, Shared>(tile, c, zeros, sums);
+      Dot::template chunk<V, R>(tile, c, sums);
 #pragma GCC unroll 16
       for (size_t r = 0; r < R; ++r) {
-        Dot::template finish_row<V, R, Shared>(tile, c, r, zeros, sums);
-        const typename Ops::Float scale = Ops::broadcast_float(&tile.terms[r * tile.x_chunks + c].scale);
+        Dot::template finish_row<V, R>(r, sums);
+        const typename Ops::Float scale = Ops::broadcast_float(&terms[r * x_chunks + c].scale);
 #pragma GCC unroll 16
         for (size_t v = 0; v < V; ++v) t[v][r] = Ops::fma(Ops::to_float(sums[v][r]), scale, t[v][r]);
       }
@@ -83,11 +99,11 @@ __attribute__((noinline)) void run_tile(const Tile<V>& tile, const PackedMatrix&
     }
 #pragma GCC unroll 16
     for (size_t v = 0; v < V; ++v) {
-      const typename Ops::Float scale = Ops::scales(tile.scales[v] + group * scale_bytes, w.scale_type);
+      const typename Ops::Float scale = Ops::scales(scales[v] + group * scale_bytes, scale_type);
 #pragma GCC unroll 16
       for (size_t r = 0; r < R; ++r) {
-        float* y = tile.y + r * kWidth + v * Ops::kLanes;
-        Ops::store(y, Ops::fma(t[v][r], scale, Ops::load(y)));
+        float* at = y + r * kWidth + v * Ops::kLanes;
+        Ops::store(at, Ops::fma(t[v][r], scale, Ops::load(at)));
       }
     }
   }
@@ -182,14 +198,22 @@ class PanelProduct {
     for (size_t p = 0; p < P; ++p) prefetch((end < chunks_ ? packed(panel_ + p, end) : packed(panel_ + P + p, 0)) + from, to - from);
   }
 
+  /// A row of the result lies far from the next, where the processor does not look ahead.
+  void prefetch_results(Range rows) const {
+    const size_t first = panel_ * kPanelRows, count = smaller(kWidth, w_.rows - first);
+    for (size_t m = rows.begin; m < rows.end; ++m) prefetch(out_.data + m * out_.stride + first, count * sizeof(float));
+  }
+
   void run_rows_of(size_t i, size_t begin) {
     if constexpr (!Shape::kStreams) prefetch_part(i, begin);
     const size_t from = count_ * i / tiles_, to = count_ * (i + 1) / tiles_, m = rows_.begin + from;
+    const bool last = begin + tile_.chunks == chunks_;
+    if (last) prefetch_results({m, rows_.begin + to});
     tile_.x = x_.codes + m * x_.stride + begin * kChunk;
     tile_.terms = x_.terms + m * x_.chunks + begin;
     tile_.y = y_ + from * kWidth, tile_.t = t_ + from * kWidth;
     run_rows<Ops, Shape, V, Shape::kRows>(tile_, w_, to - from);
-    if (begin + tile_.chunks == chunks_) finish<Ops>(tile_.y, kWidth, out_, w_.rows, {m, rows_.begin + to}, panel_ * kPanelRows);
+    if (last) finish<Ops>(tile_.y, kWidth, out_, w_.rows, {m, rows_.begin + to}, panel_ * kPanelRows);
   }
 
   const PackedMatrix& w_;

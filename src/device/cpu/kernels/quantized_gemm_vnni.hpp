@@ -7,17 +7,6 @@
 namespace nibble::cpu {
 namespace {
 
-/// The sums start at -zero point * sum of activations.
-template <class Ops, size_t V, size_t R, bool Shared>
-void start_sums(const Tile<V>& tile, size_t c, const typename Ops::Int (&zeros)[V], typename Ops::Int (&sums)[V][R]) {
-#pragma GCC unroll 16
-  for (size_t r = 0; r < R; ++r) {
-    const typename Ops::Int sum = Ops::broadcast(&tile.terms[r * tile.x_chunks + c].sum);
-#pragma GCC unroll 16
-    for (size_t v = 0; v < V; ++v) sums[v][r] = Shared ? sum : Ops::madd(sum, zeros[v]);
-  }
-}
-
 /// Adds the products of 4 columns, from `column` of the tile on.
 template <class Ops, size_t V, size_t R>
 void add_products(const Tile<V>& tile, size_t column, const typename Ops::Int (&weights)[V], typename Ops::Int (&sums)[V][R]) {
@@ -29,21 +18,29 @@ void add_products(const Tile<V>& tile, size_t column, const typename Ops::Int (&
   }
 }
 
-/// What is started at the zero point's part needs no more.
+template <class Ops, size_t V, size_t R>
+void clear(typename Ops::Int (&sums)[V][R]) {
+#pragma GCC unroll 16
+  for (size_t v = 0; v < V; ++v)
+#pragma GCC unroll 16
+    for (size_t r = 0; r < R; ++r) sums[v][r] = Ops::zero_int();
+}
+
+/// Sums that are complete when their products are added.
 template <class Ops>
-struct StartedSums {
-  template <size_t V, size_t R, bool Shared>
-  static void finish_row(const Tile<V>&, size_t, size_t, const typename Ops::Int (&)[V], typename Ops::Int (&)[V][R]) {}
+struct CompleteSums {
+  template <size_t V, size_t R>
+  static void finish_row(size_t, typename Ops::Int (&)[V][R]) {}
 };
 
 /// Codes of a byte each.
 template <class Ops>
-struct DotU8 : StartedSums<Ops> {
+struct DotU8 : CompleteSums<Ops> {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows;
 
-  template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const typename Ops::Int (&zeros)[V], typename Ops::Int (&sums)[V][R]) {
-    start_sums<Ops, V, R, Shared>(tile, c, zeros, sums);
+  template <size_t V, size_t R>
+  static void chunk(const Tile<V>& tile, size_t c, typename Ops::Int (&sums)[V][R]) {
+    clear<Ops, V, R>(sums);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 8; ++j) {
       typename Ops::Int weights[V];
@@ -65,12 +62,12 @@ struct DotU8 : StartedSums<Ops> {
 };
 
 template <class Ops>
-struct DotU4 : StartedSums<Ops> {
+struct DotU4 : CompleteSums<Ops> {
   static constexpr size_t kChunkBytes = kChunk * kPanelRows / 2;
 
-  template <size_t V, size_t R, bool Shared>
-  static void chunk(const Tile<V>& tile, size_t c, const typename Ops::Int (&zeros)[V], typename Ops::Int (&sums)[V][R]) {
-    start_sums<Ops, V, R, Shared>(tile, c, zeros, sums);
+  template <size_t V, size_t R>
+  static void chunk(const Tile<V>& tile, size_t c, typename Ops::Int (&sums)[V][R]) {
+    clear<Ops, V, R>(sums);
 #pragma GCC unroll 16
     for (size_t j = 0; j < 4; ++j) {
       typename Ops::Int low[V], high[V];
