@@ -30,7 +30,10 @@ class AttentionLayer {
   }
 
  private:
-  float scale() const { return config_.scale != 0 ? config_.scale : 1.0f / std::sqrt(static_cast<float>(config_.head_dim)); }
+  float scale() const {
+    float own = config_.scale != 0 ? config_.scale : 1.0f / std::sqrt(static_cast<float>(config_.head_dim));
+    return own * inputs_.score_factor;
+  }
 
   /// x [B,S,H] -> [B,heads,S,D], normalized where the family does that.
   Value heads(Value x, std::string_view what, int64_t count) {

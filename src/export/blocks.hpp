@@ -98,6 +98,7 @@ struct AttentionInputs {
   int64_t layer = 0, window = 0;
   const Rope* rope = nullptr;  ///< nullptr: without positions
   const RotaryAngles* angles = nullptr;
+  float score_factor = 1;
 };
 
 /// The attention of a layer, its projections included: x [B,S,H] -> [B,S,H].

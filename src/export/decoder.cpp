@@ -69,7 +69,7 @@ class DecoderBuilder {
     std::string path = fmt::format("model.layers.{}", index);
     LayerConfig own = layer_config(index);
     AttentionInputs inputs{index - convolutions_, own.window, own.rope < 0 ? nullptr : &config_.ropes[static_cast<size_t>(own.rope)],
-                           own.rope < 0 ? nullptr : &angles_[static_cast<size_t>(own.rope)]};
+                           own.rope < 0 ? nullptr : &angles_[static_cast<size_t>(own.rope)], own.score_factor};
     auto attended = [&](Value v) {
       if (own.has_convolution)
         return short_convolution(b_, weights_, v, path + ".conv", config_.hidden, *config_.convolution, convolutions_++, context);
@@ -123,7 +123,10 @@ class DecoderBuilder {
     std::string embedding = "model.embed_tokens.weight";
     GraphBuilder::Module module(b_, "lm_head");
     Value table = weights_.matrix(embedding, {config_.vocab, embedding_width()}, "embedding");
-    return b_.matmul(hidden, table, true, weights_.consumer_name(embedding, "linear"));
+    std::string torch_name = weights_.consumer_name(embedding, "linear");
+    Value logits = b_.matmul(hidden, table, true, torch_name);
+    if (!config_.head_bias) return logits;
+    return b_.binary("Add", logits, weights_.vector("lm_head.bias", config_.vocab, hidden.shape().rank()), torch_name);
   }
 
   Graph& graph_;

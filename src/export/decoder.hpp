@@ -84,6 +84,7 @@ struct ShortConvConfig {
 struct LayerConfig {
   int64_t window = 0;            ///< keys a query sees, itself included; 0 = all
   int rope = 0;                  ///< index into DecoderConfig::ropes; -1 = none
+  float score_factor = 1;        ///< of attention's scores, besides their scale
   bool has_experts = false;      ///< DecoderConfig::moe in the place of the MLP
   bool has_convolution = false;  ///< DecoderConfig::convolution in the place of attention
 };

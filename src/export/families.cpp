@@ -143,7 +143,8 @@ std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int6
 }
 
 std::vector<LayerConfig> qwen_windows(const ModelConfig& config, int64_t layers) {
-  int64_t window = config.flag("use_sliding_window", false) ? size_or_null(config, "sliding_window", 4096) : 0;
+  int64_t window = size_or_null(config, "sliding_window", 4096);
+  if (!config.flag("use_sliding_window", false)) window = 0;
   double full_layers = config.number("max_window_layers", 28);
   std::vector<bool> slides = named_sliding_layers(config, layers);
   if (slides.empty())

@@ -103,9 +103,12 @@ std::vector<float> scaled_by(const Rope& rope, const ModelConfig& scaling, std::
 
 void apply_longrope(Rope& rope, const ModelConfig& config, const ModelConfig& scaling) {
   // transformers 4 looks for the original length beside rope_scaling, transformers 5 inside rope_parameters.
+  // Only where they find it outside does the ratio of lengths win over a factor.
   auto original = config.optional_size("original_max_position_embeddings");
+  bool is_outside = original.has_value();
   if (!original && config.has("rope_parameters")) original = scaling.optional_size("original_max_position_embeddings");
-  double factor = original ? static_cast<double>(rope.max_positions) / static_cast<double>(*original) : scaling.number("factor", 1.0);
+  double ratio = original ? static_cast<double>(rope.max_positions) / static_cast<double>(*original) : 1.0;
+  double given = scaling.number("factor", ratio), factor = is_outside ? ratio : given;
   rope.switch_length = original.value_or(rope.max_positions);
   rope.inverse_frequencies = scaled_by(rope, scaling, "short_factor");
   rope.long_inverse_frequencies = scaled_by(rope, scaling, "long_factor");

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include "expect_error.hpp"
 #include "export/families.hpp"
 
@@ -22,6 +25,37 @@ void check(json more, const std::string& family = "llama") {
   find_family(config).configure(config);
   check_understood(config, family);
 }
+
+struct PublishedConfig {
+  std::string name;
+  json config;
+};
+
+void PrintTo(const PublishedConfig& c, std::ostream* out) { *out << c.name; }
+
+/// The keys that checkpoints are published with; sizes are theirs, long lists of factors are not.
+std::vector<PublishedConfig> published_configs() {
+  std::ifstream file(std::string(NIBBLE_SOURCE_DIR) + "/tests/data/export/published_configs.json");
+  std::vector<PublishedConfig> configs;
+  for (const json& c : json::parse(file)) configs.push_back({c["name"], c["config"]});
+  return configs;
+}
+
+class Published : public testing::TestWithParam<PublishedConfig> {};
+
+TEST_P(Published, IsUnderstood) {
+  ModelConfig config(GetParam().config, "config.json");
+  DecoderConfig decoder = find_family(config).configure(config);
+  EXPECT_NO_THROW(check_understood(config, config.model_type()));
+  EXPECT_EQ(decoder.vocab, GetParam().config["vocab_size"]);
+}
+
+INSTANTIATE_TEST_SUITE_P(ConfigKeys, Published, testing::ValuesIn(published_configs()), [](const auto& test) {
+  std::string name = test.param.name;
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+});
 
 }  // namespace
 

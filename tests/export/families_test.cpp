@@ -126,6 +126,24 @@ TEST(Families, AbsurdSizesAreRejectedBeforeMemoryIsTaken) {
   EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "head"}, [] { configure(tiny("llama", {{"head_dim", 2147483648}})); }));
 }
 
+TEST(Families, GlmHasBiasesUnlessItSaysNo) {
+  for (const char* family : {"glm", "glm4"}) {
+    EXPECT_TRUE(configure(tiny(family)).attention.qkv_bias);
+    EXPECT_FALSE(configure(tiny(family, {{"attention_bias", false}})).attention.qkv_bias);
+  }
+}
+
+TEST(Families, Exaone4NamesItsPeriodByNumberOrLetters) {
+  json config = tiny("exaone4", {{"num_hidden_layers", 4}, {"sliding_window", 8}, {"sliding_window_pattern", "LLG"}});
+  EXPECT_EQ(windows_of(configure(config)), (std::vector<int64_t>{8, 8, 0, 8}));
+  config["sliding_window_pattern"] = 2;
+  EXPECT_EQ(windows_of(configure(config)), (std::vector<int64_t>{8, 0, 8, 0}));
+  for (const char* letters : {"", "L", "LGL", "GG", "LXG"}) {
+    config["sliding_window_pattern"] = letters;
+    EXPECT_TRUE(fails(ErrorKind::unsupported, {"sliding_window_pattern"}, [&] { configure(config); }));
+  }
+}
+
 TEST(Families, LayerTypesMustCoverAllLayers) {
   json config = tiny("qwen2", {{"use_sliding_window", true}, {"layer_types", {"sliding_attention"}}});
   EXPECT_TRUE(fails(ErrorKind::corrupt, {"config.json", "layer_types", "1", "2"}, [&] { configure(config); }));

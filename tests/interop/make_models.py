@@ -26,7 +26,7 @@ import transformers
 from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from model_variants import BASE, FAMILIES, VARIANTS
+from model_variants import BASE, FAMILIES, OTHER_BASES, VARIANTS
 
 PROMPT, ANSWER, ROW, PAD = 24, 16, 9, 4
 CHUNKS = [16, 4, 1, 1, 1, 1]
@@ -35,13 +35,13 @@ NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "mixed": "bfloa
 SMALLEST_MARGIN = 0.03
 LOGIT_SPREAD = 3.0
 GAINS = {"q_proj": 1.5, "q_b_proj": 1.5, "k_proj": 1.5, "o_proj": 1.7, "down_proj": 1.7, "w2": 1.7, "output_linear": 1.7, "lm_head": 3.0}
-INPUTS_FIRST = ("experts.gate_up_proj", "experts.down_proj")  # stored as [experts, in, out]
+INPUTS_FIRST = ("experts.gate_up_proj", "experts.down_proj", "c_attn.weight", "c_proj.weight", "c_fc.weight")  # stored as [experts, in, out]
 WITHOUT_SDPA = {"gpt_oss"}
 
 
 def published_config(variant):
     """config.json in the form of transformers 4."""
-    config = {**BASE, **FAMILIES[variant.family], "model_type": variant.family, "torch_dtype": NAMES[variant.dtype], **variant.config}
+    config = {**OTHER_BASES.get(variant.family, BASE), **FAMILIES[variant.family], "model_type": variant.family, "torch_dtype": NAMES[variant.dtype], **variant.config}
     return {key: value for key, value in config.items() if key not in variant.drop}
 
 
@@ -59,13 +59,17 @@ def reference_config(variant):
     return AutoConfig.for_model(**config)
 
 
+def is_norm(name):
+    return "norm" in name or ".ln_" in name
+
+
 def random_parameter(name, shape, generator, tied):
     noise = torch.randn(shape, generator=generator)
-    if "norm" in name:
-        return 1 + 0.12 * noise
     if name.endswith(("bias", "sinks")):
         return 0.2 * noise
-    if "embed_tokens" in name:
+    if is_norm(name):
+        return 1 + 0.12 * noise
+    if name.endswith(("embed_tokens.weight", "wte.weight", "wpe.weight")):
         return noise * (0.2 if tied else 0.5)
     gain = GAINS.get(name.removesuffix(".weight").split(".")[-1], 1.0)
     return noise * gain / math.sqrt(shape[-2 if name.endswith(INPUTS_FIRST) else -1])
@@ -77,6 +81,13 @@ def stored_type(name, variant):
     return torch.float32 if variant.dtype == "mixed" and "norm" in name else DTYPES[variant.dtype]
 
 
+def before_logits(model, weights):
+    """The weight whose size decides that of the logits: of the output layer or, where that is the table of embeddings, of the last norm."""
+    if "lm_head.weight" in weights and not model.config.tie_word_embeddings:
+        return "lm_head.weight"
+    return [name for name in weights if is_norm(name) and name.endswith("weight")][-1]
+
+
 def random_weights(model, variant, seed):
     """Weights by name, in the types they are stored in, scaled so that logits have a standard deviation near 3."""
     generator = torch.Generator().manual_seed(seed)
@@ -86,7 +97,7 @@ def random_weights(model, variant, seed):
     model.load_state_dict(weights, strict=False)
     model.tie_weights()
     spread = model(prompt_ids(model.config, seed)).logits.std().item()
-    weights["model.norm.weight" if tied else "lm_head.weight"] *= LOGIT_SPREAD / spread
+    weights[before_logits(model, weights)] *= LOGIT_SPREAD / spread
     weights = {name: value.to(stored_type(name, variant)) for name, value in weights.items()}
     if "lm_head" in variant.extras:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
@@ -167,7 +178,8 @@ def load(variant, folder, attention="eager"):
 
 def forget_lengths(model):
     """Rotary embeddings of dynamic type remember the longest sequence seen; every independent run starts anew."""
-    model.model.rotary_emb = type(model.model.rotary_emb)(model.config)
+    if hasattr(model.base_model, "rotary_emb"):
+        model.base_model.rotary_emb = type(model.base_model.rotary_emb)(model.config)
 
 
 def full_pass(model, ids, **more):

@@ -17,7 +17,16 @@ BASE = {
     "num_hidden_layers": 2, "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 10000.0, "tie_word_embeddings": False,
     "use_cache": True, "vocab_size": 256, "transformers_version": "4.57.6",
 }
+# Families whose config.json has other keys.
+OTHER_BASES = {
+    "gpt2": {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "n_embd": 64, "n_head": 4, "n_layer": 3, "n_positions": 64,
+             "use_cache": True, "vocab_size": 192, "transformers_version": "4.57.6"},
+}
 FAMILIES = {
+    "gpt2": {"architectures": ["GPT2LMHeadModel"]},
+    "phi": {"architectures": ["PhiForCausalLM"], "layer_norm_eps": 1e-5, "hidden_act": "gelu_new", "partial_rotary_factor": 0.5,
+            "rope_scaling": None},
+    "phi3": {"architectures": ["Phi3ForCausalLM"], "rope_scaling": None, "sliding_window": None},
     "llama": {"architectures": ["LlamaForCausalLM"], "attention_bias": False, "mlp_bias": False, "rope_scaling": None},
     "mistral": {"architectures": ["MistralForCausalLM"], "head_dim": None, "sliding_window": None},
     "qwen2": {"architectures": ["Qwen2ForCausalLM"], "rope_theta": 1000000.0, "sliding_window": 64, "use_sliding_window": False,
@@ -183,6 +192,15 @@ STORES = [
     llama("mixed-types", "bfloat16 with norms in float32, llama3 rope", {"rope_scaling": LLAMA3}, dtype="mixed", layout="sharded"),
 ]
 
+OTHERS = [
+    Variant("gpt2-layer-scales", "gpt2", "scores divided by the number of the layer too, own feed-forward width, untied",
+            {"scale_attn_by_inverse_layer_idx": True, "reorder_and_upcast_attn": True, "n_inner": 72, "tie_word_embeddings": False}, dtype="f16"),
+    Variant("phi-tied", "phi", "tied embeddings beside the bias of the output layer, a quarter of each head rotated",
+            {"tie_word_embeddings": True, "partial_rotary_factor": 0.25, "vocab_size": 192}, drop=("rms_norm_eps",)),
+    Variant("phi3-class-length", "phi3", "longrope whose original_max_position_embeddings (4096) is left to the class, by its old name",
+            {"rope_scaling": {"type": "su", "short_factor": longrope(16)["short_factor"], "long_factor": longrope(16)["long_factor"]},
+             "max_position_embeddings": 131072}),
+]
 
 
 def experts(family, name, exercises, config, **more):
@@ -230,4 +248,4 @@ EXPERTS = [
              "rope_scaling": yarn()}, dtype="f32"),
 ]
 
-VARIANTS = ROPE + SHAPES + WINDOWS + STORES + EXPERTS
+VARIANTS = ROPE + SHAPES + WINDOWS + STORES + OTHERS + EXPERTS

@@ -6,6 +6,7 @@ namespace nibble {
 /// BLOOM: ALiBi, a norm after the embeddings.
 DecoderConfig configure_bloom(const ModelConfig& config) {
   refuse(config, "apply_residual_connection_post_layernorm", config.flag("apply_residual_connection_post_layernorm", false));
+  config.knows({"masked_softmax_fusion", "offset_alibi", "seq_length", "skip_bias_add"});  // their class ignores these
   ModelConfig llama = config.renamed({{"n_embed", "hidden_size"}, {"n_layer", "num_hidden_layers"}, {"n_head", "num_attention_heads"}});
   int64_t hidden = llama.size("hidden_size", 64);
   DecoderConfig c = configure_decoder(llama, {.vocab = 250880, .hidden = 64, .intermediate = 4 * hidden, .layers = 2, .heads = 8});

@@ -17,6 +17,15 @@ DecoderConfig configure_any_cohere(const ModelConfig& config) {
   return c;
 }
 
+/// The first files name what the class has come to do always.
+void refuse_other_cohere2(const ModelConfig& config) {
+  refuse(config, "order_of_interleaved_layers", config.text("order_of_interleaved_layers", "local_attn_first") != "local_attn_first");
+  refuse(config, "position_embedding_type", config.text("position_embedding_type", "rope_gptj") != "rope_gptj");
+  refuse(config, "rotary_pct", config.number("rotary_pct", 1) != 1);
+  for (const char* key : {"use_gated_activation", "use_parallel_block"}) refuse(config, key, !config.flag(key, true));
+  config.knows({"use_embedding_sharing", "use_parallel_embedding"});
+}
+
 }  // namespace
 
 /// Command R.
@@ -32,7 +41,9 @@ DecoderConfig configure_cohere(const ModelConfig& config) {
 /// Command R7B and A: layers that slide have positions, the others none.
 DecoderConfig configure_cohere2(const ModelConfig& config) {
   DecoderConfig c = configure_any_cohere(config);
-  int64_t window = size_or_null(config, "sliding_window", 4096), pattern = config.size("sliding_window_pattern", 4);
+  refuse_other_cohere2(config);
+  int64_t window = size_or_null(config, "sliding_window", 4096);
+  int64_t pattern = config.size("sliding_window_pattern", config.size("layer_switch", 4));
   for (bool slides : sliding_layers(config, c.layers, pattern)) c.layer.push_back({.window = slides ? window : 0, .rope = slides ? 0 : -1});
   return c;
 }

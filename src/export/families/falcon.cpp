@@ -29,6 +29,7 @@ DecoderConfig configure_falcon(const ModelConfig& config) {
   int64_t hidden = llama.size("hidden_size", 4544);
   DecoderConfig c = configure_decoder(llama, {.vocab = 65024, .hidden = 4544, .intermediate = 4 * hidden, .heads = 71});
   config.knows({"multi_query", "parallel_attn"});  // the newer architecture has one form of both
+  config.knows({"ff_factor"});                     // ffn_hidden_size says it
   bool groups = config.flag("new_decoder_architecture", false), shared = !groups && config.flag("multi_query", true);
   if (!groups) c.attention.kv_heads = shared ? 1 : c.attention.heads;
   check_decoder_config(c, config.where());

@@ -5,11 +5,11 @@ namespace nibble {
 
 namespace {
 
-DecoderConfig configure_any_glm(const ModelConfig& config, bool default_bias) {
+DecoderConfig configure_any_glm(const ModelConfig& config) {
   DecoderConfig c = configure_decoder(
       config, {.vocab = 151552, .intermediate = 13696, .layers = 40, .kv_heads = 2, .head_dim = 128, .max_positions = 131072});
   c.norm.epsilon = config.number("rms_norm_eps", 1.5625e-7);
-  c.attention.qkv_bias = config.flag("attention_bias", default_bias);
+  c.attention.qkv_bias = config.flag("attention_bias", true);
   c.ropes = {make_rope(config, c.attention.head_dim, config.size("max_position_embeddings", 131072), 10000, 0.5)};
   rotate_pairs(c, "model.layers.{}.self_attn");
   fuse_gate_up(c, "model.layers.{}.mlp.gate_up_proj");
@@ -19,11 +19,11 @@ DecoderConfig configure_any_glm(const ModelConfig& config, bool default_bias) {
 }  // namespace
 
 /// GLM-4 9B as transformers has it, GLM-Edge.
-DecoderConfig configure_glm(const ModelConfig& config) { return configure_any_glm(config, true); }
+DecoderConfig configure_glm(const ModelConfig& config) { return configure_any_glm(config); }
 
 /// GLM-4 of 2025: norms of the sublayers' outputs too.
 DecoderConfig configure_glm4(const ModelConfig& config) {
-  DecoderConfig c = configure_any_glm(config, false);
+  DecoderConfig c = configure_any_glm(config);
   c.residual = Residual::sandwich;
   rename_layers(c, "model.layers.{}.",
                 {{"attention_output_layernorm", "post_self_attn_layernorm"}, {"mlp_output_layernorm", "post_mlp_layernorm"}});

@@ -22,6 +22,7 @@ DecoderConfig configure_gpt(const ModelConfig& config, std::string_view default_
   c.tied_embeddings = config.flag("tie_word_embeddings", true);
   c.ropes.clear();
   c.positions = LearnedPositions{llama.size("max_position_embeddings", 1024), 0};
+  config.knows({"n_ctx", "predict_special_tokens"});
   if (!config.flag("scale_attn_weights", true)) c.attention.scale = 1;
   c.weights.rename("model.embed_tokens.", "transformer.wte.");
   c.weights.rename("model.embed_positions.", "transformer.wpe.");
@@ -39,9 +40,11 @@ DecoderConfig configure_gpt(const ModelConfig& config, std::string_view default_
 
 /// GPT-2, whose layers are stored as [in, out] (Conv1D).
 DecoderConfig configure_gpt2(const ModelConfig& config) {
-  refuse(config, "scale_attn_by_inverse_layer_idx", config.flag("scale_attn_by_inverse_layer_idx", false));
   refuse(config, "add_cross_attention", config.flag("add_cross_attention", false));
   DecoderConfig c = configure_gpt(config, "gelu_new");
+  config.knows({"reorder_and_upcast_attn"});  // the same in other words
+  if (config.flag("scale_attn_by_inverse_layer_idx", false))
+    for (int64_t i = 0; i < c.layers; ++i) c.layer.push_back({.rope = -1, .score_factor = 1 / static_cast<float>(i + 1)});
   fuse_qkv(c, "transformer.h.{}.attn.c_attn", QkvOrder::stacked, {.transposed = true});
   transpose_layer(c, "self_attn.o_proj", "transformer.h.{}.attn.c_proj");
   transpose_layer(c, "mlp.up_proj", "transformer.h.{}.mlp.c_fc");
@@ -52,6 +55,7 @@ DecoderConfig configure_gpt2(const ModelConfig& config) {
 /// StarCoder and SantaCoder: one key head for all queries, or one for each.
 DecoderConfig configure_gpt_bigcode(const ModelConfig& config) {
   DecoderConfig c = configure_gpt(config, "gelu_pytorch_tanh");
+  config.knows({"inference_runner", "pad_key_length", "validate_runner_input"});  // of a runner of its own
   bool shared = config.flag("multi_query", true);
   if (shared) c.attention.kv_heads = 1;
   fuse_qkv(c, "transformer.h.{}.attn.c_attn", shared ? QkvOrder::stacked : QkvOrder::grouped);

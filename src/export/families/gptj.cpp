@@ -18,6 +18,9 @@ DecoderConfig configure_gptj(const ModelConfig& config) {
   c.mlp.is_gated = false;
   c.mlp.has_bias = c.head_bias = true;
   c.mlp.activation = llama.text("hidden_act", "gelu_new");
+  refuse(config, "rotary: false", !config.flag("rotary", true));
+  refuse(config, "scale_attn_weights: false", !config.flag("scale_attn_weights", true));
+  config.knows({"n_ctx"});
   c.ropes = {make_rope(llama, config.size("rotary_dim", 64), llama.size("max_position_embeddings", 2048))};
   c.weights.rename("model.embed_tokens.", "transformer.wte.");
   c.weights.rename("model.norm.", "transformer.ln_f.");

@@ -20,6 +20,8 @@ DecoderConfig configure_opt(const ModelConfig& config) {
   c.tied_embeddings = config.flag("tie_word_embeddings", true);
   int64_t width = config.size("word_embed_proj_dim", c.hidden);
   if (width != c.hidden) c.embedding = width;
+  refuse(config, "learned_embeddings: false", !config.flag("learned_embeddings", true));
+  config.knows({"output_projection"});
   c.ropes.clear();
   c.positions = LearnedPositions{config.size("max_position_embeddings", 2048) + 2, 2};
   for (const char* name : {"embed_tokens", "embed_positions", "project_in", "project_out"})

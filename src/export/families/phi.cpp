@@ -23,10 +23,26 @@ DecoderConfig configure_phi(const ModelConfig& config) {
   return c;
 }
 
+namespace {
+
+/// Its class calls longrope yarn too, and knows how long the sequences of its training were.
+ModelConfig with_rope_of_phi3(const ModelConfig& config) {
+  nlohmann::json json = config.json();
+  ModelConfig scaling = config.object("rope_scaling");
+  if (scaling.text("type", "") == "yarn") json["rope_scaling"]["type"] = "longrope";
+  if (!config.has("original_max_position_embeddings") && !config.object("rope_parameters").has("original_max_position_embeddings"))
+    json["original_max_position_embeddings"] = 4096;
+  return config.changed(std::move(json));
+}
+
+}  // namespace
+
 /// Phi-3, 3.5 and 4 (mini and medium).
-DecoderConfig configure_phi3(const ModelConfig& config) {
+DecoderConfig configure_phi3(const ModelConfig& published) {
+  ModelConfig config = with_rope_of_phi3(published);
   DecoderConfig c = configure_decoder(config, {.vocab = 32064, .hidden = 3072, .intermediate = 8192, .max_positions = 4096});
   config.knows({"original_max_position_embeddings"});  // of longrope
+  refuse(config, "full_attn_mod", config.size("full_attn_mod", 1) != 1);
   c.norm.epsilon = config.number("rms_norm_eps", 1e-5);
   c.layer.assign(static_cast<size_t>(c.layers), {.window = config.optional_size("sliding_window").value_or(0)});
   fuse_qkv(c, "model.layers.{}.self_attn.qkv_proj", QkvOrder::stacked);

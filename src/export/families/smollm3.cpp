@@ -15,7 +15,9 @@ DecoderConfig configure_smollm3(const ModelConfig& config) {
   int64_t interval = config.size("no_rope_layer_interval", 4);
   bool has_types = config.has("layer_types");
   std::vector<bool> slides = sliding_layers(config, c.layers, interval);
-  int64_t window = config.flag("use_sliding_window", false) ? config.optional_size("sliding_window").value_or(0) : 0;
+  int64_t window = config.optional_size("sliding_window").value_or(0);
+  if (!config.flag("use_sliding_window", false)) window = 0;
+  config.knows({"max_window_layers"});
   if (!with_rope.empty() && with_rope.size() < static_cast<size_t>(c.layers))
     fail(ErrorKind::corrupt, "{}: \"no_rope_layers\" has entries for {} of {} layers", config.where(), with_rope.size(), c.layers);
   for (int64_t i = 0; i < c.layers; ++i) {
