@@ -202,6 +202,67 @@ WriteResult fill(const fs::path& output, const fs::path& model, const Graph& gra
                       : "");
 }
 
+/// An export on its way: what is written, and what there is to say about it.
+struct Export {
+  const fs::path& model;
+  const ExportOptions& options;
+  Context& context;
+  WeightChoice choice;
+  CheckpointSummary summary;
+  Graph graph;
+  ExportReport report;
+
+  bool is_compressed() const { return !choice.passes.empty(); }
+  bool can_resume() const { return !choice.data; }
+};
+
+/// Recipes look at the graph. A large model of which nothing is asked becomes int8.
+WeightChoice final_choice(const Export& e) {
+  if (!e.options.target.empty()) return choose_by_recipe(e.options, e.graph);
+  if (e.options.weight_format || is_quantized(e.summary) || e.report.parameters < kUncompressedLimit) return e.choice;
+  e.context.log(LogLevel::info, fmt::format("{:.1f} billion parameters: weights become int8; ask for fp16 to keep them",
+                                            static_cast<double>(e.report.parameters) / 1e9));
+  WeightOptions int8;
+  int8.weight_format = "int8";
+  return choose_weights(int8, {});
+}
+
+/// The graph, with weights that are yet to be read, and what becomes of them.
+Export open_checkpoint(const fs::path& model, const ExportOptions& options, Context& context) {
+  Export e{model, options, context, {}, {}, {}, {}};
+  ModelConfig config(model);
+  if (options.target.empty()) e.choice = choose_weights(options, names_of(model, config, options));
+  e.report.model_type = options.family.empty() ? config.model_type() : options.family;
+  e.graph = build_checkpoint_graph(model, {e.choice.floats, options.family, options.adapters}, &e.summary);
+  log_summary(e.summary, context);
+  e.report.parameters = count_parameters(e.graph);
+  e.choice = final_choice(e);
+  warn_of_unused(e.summary, context);
+  if (options.resume && !e.can_resume()) context.log(LogLevel::warning, "an export that looks at data cannot be resumed: it begins again");
+  return e;
+}
+
+void compress(Export& e, const CompressionTools& tools, Progress& progress) {
+  ExportReport& report = e.report;
+  report.format = e.choice.description;
+  report.notes = e.choice.notes;
+  CompressionSummary done = apply_choice(e.graph, e.choice, tools, e.context, &progress);
+  report.layers = std::move(done.layers);
+  report.search = std::move(done.search);
+  add_codes(e.summary, e.is_compressed(), report);
+  write_runtime_info(e.graph, e.is_compressed() || has_codes(e.summary));
+  report.weight_bytes = ir_bin_size(e.graph);
+  report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
+}
+
+void write(Export& e, const OutputDirectory& directory, bool resumes, Progress& progress) {
+  WriteOptions how{.bytes_beside = copied_bytes(e.model)};
+  if (e.can_resume()) how.resumable = {directory.workshop() / "journal", export_identity(e.model, e.options), resumes};
+  WriteResult written = fill(directory.path(), e.model, e.graph, how, e.context, progress);
+  warn_of_values(e.summary, written, e.context);
+  e.report.kept_bytes = written.kept_bytes;
+}
+
 }  // namespace
 
 std::vector<std::string> supported_model_types() {
@@ -214,52 +275,22 @@ ExportReport export_checkpoint(const fs::path& model, const fs::path& output, co
                                const FurtherFiles& more, Context& context, Progress* progress) {
   auto start = std::chrono::steady_clock::now();
   check_task(options.task);
-  ModelConfig config(model);
-  bool has_recipe = !options.target.empty();
-  WeightChoice choice = has_recipe ? WeightChoice{} : choose_weights(options, names_of(model, config, options));
-  ExportReport report;
-  report.model_type = options.family.empty() ? config.model_type() : options.family;
-  CheckpointSummary summary;
-  Graph graph = build_checkpoint_graph(model, {choice.floats, options.family, options.adapters}, &summary);
-  log_summary(summary, context);
-  report.parameters = count_parameters(graph);
-  if (has_recipe) choice = choose_by_recipe(options, graph);
-  if (!has_recipe && !options.weight_format && !is_quantized(summary) && report.parameters >= kUncompressedLimit) {
-    context.log(LogLevel::info, fmt::format("{:.1f} billion parameters: weights become int8; ask for fp16 to keep them",
-                                            static_cast<double>(report.parameters) / 1e9));
-    WeightOptions int8;
-    int8.weight_format = "int8";
-    choice = choose_weights(int8, {});
-  }
-  warn_of_unused(summary, context);
-  bool resumes = options.resume && !choice.data;
-  if (options.resume && choice.data) context.log(LogLevel::warning, "an export that looks at data cannot be resumed: it begins again");
+  Export e = open_checkpoint(model, options, context);
+  bool resumes = options.resume && e.can_resume();
   OutputDirectory directory(output, resumes ? OutputDirectory::Leftover::take_over : OutputDirectory::Leftover::remove);
   try {
-    if (!resumes) require_free_space(directory.path(), least_bytes(graph, choice, report, summary) + copied_bytes(model));
-    ReleasingProgress watched(releasing(summary.source), progress);
-    report.format = choice.description;
-    report.notes = choice.notes;
-    CompressionSummary done = apply_choice(graph, choice, tools, context, &watched);
-    report.layers = std::move(done.layers);
-    report.search = std::move(done.search);
-    add_codes(summary, !choice.passes.empty(), report);
-    write_runtime_info(graph, !choice.passes.empty() || has_codes(summary));
-    report.weight_bytes = ir_bin_size(graph);
-    report.bits_per_weight = 8.0 * static_cast<double>(report.weight_bytes) / static_cast<double>(std::max<uint64_t>(report.parameters, 1));
-    WriteOptions how{.bytes_beside = copied_bytes(model)};
-    if (!choice.data) how.resumable = {directory.workshop() / "journal", export_identity(model, options), resumes};
-    WriteResult written = fill(directory.path(), model, graph, how, context, watched);
-    warn_of_values(summary, written, context);
-    report.kept_bytes = written.kept_bytes;
+    if (!resumes) require_free_space(directory.path(), least_bytes(e.graph, e.choice, e.report, e.summary) + copied_bytes(model));
+    ReleasingProgress watched(releasing(e.summary.source), progress);
+    compress(e, tools, watched);
+    write(e, directory, resumes, watched);
     if (more)
-      for (std::string& note : more(directory.path())) report.notes.push_back(std::move(note));
+      for (std::string& note : more(directory.path())) e.report.notes.push_back(std::move(note));
     directory.commit();
   } catch (const Error& error) {
     give_up(directory, resumes, error);
   }
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return report;
+  e.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::move(e.report);
 }
 
 }  // namespace nibble
