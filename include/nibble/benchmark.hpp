@@ -42,8 +42,8 @@ struct BenchmarkResult {
   std::vector<Rate> decode;   ///< share: bytes of weights that are read for a token, of the bytes that can be read
   std::vector<Rate> batch;    ///< decoding of several sequences together; share as for decode
   uint64_t peak_rss_bytes = 0, weight_bytes = 0;
-  uint64_t weight_bytes_per_token = 0;  ///< all but the table of embeddings, of which a token reads one row
-  uint64_t prefill_weights = 0;         ///< that multiply for every token of a prompt: all but embeddings and head
+  uint64_t weight_bytes_per_token = 0;  ///< all but the table of embeddings, of which a token reads one row, and experts not chosen
+  uint64_t prefill_weights = 0;         ///< that multiply for every token of a prompt: all but embeddings, head and experts not chosen
 };
 
 /// Times a model on random tokens (seeded). Throws Error.

@@ -13,9 +13,10 @@ namespace nibble {
 
 /// The weights of one kind of layer.
 struct WeightKind {
-  std::string kind;                            ///< "embedding", "attention", "mlp", "head", "other"
-  uint64_t elements = 0, bytes = 0;            ///< bytes include scales and zero points
-  std::map<std::string, uint64_t> precisions;  ///< number of weights by stored element type
+  std::string kind;                                ///< "embedding", "attention", "mlp", "head", "other"
+  uint64_t elements = 0, bytes = 0;                ///< bytes include scales and zero points
+  uint64_t active_elements = 0, active_bytes = 0;  ///< those that a token needs: of a mixture of experts the chosen ones
+  std::map<std::string, uint64_t> precisions;      ///< number of weights by stored element type
   double bits_per_weight() const { return elements ? 8.0 * static_cast<double>(bytes) / static_cast<double>(elements) : 0.0; }
 };
 

@@ -173,14 +173,15 @@ const WeightKind* find_kind(const ModelInfo& info, std::string_view kind) {
   return nullptr;
 }
 
-/// What a token reads and multiplies: a table of embeddings that is the head too is read as the head.
+/// What a token reads and multiplies: a table of embeddings that is the head too is read as the head, of experts those that are chosen.
 void note_weights(BenchmarkResult& result, const ModelInfo& info) {
   const WeightKind *embedding = find_kind(info, "embedding"), *head = find_kind(info, "head");
-  result.weight_bytes = result.weight_bytes_per_token = info.weight_bytes;
-  result.prefill_weights = info.parameters;
-  if (embedding) result.prefill_weights -= embedding->elements;
-  if (embedding && head) result.weight_bytes_per_token -= embedding->bytes;
-  if (head) result.prefill_weights -= head->elements;
+  result.weight_bytes = info.weight_bytes;
+  for (const WeightKind& weights : info.weights) {
+    bool is_table = &weights == embedding;
+    if (!is_table || !head) result.weight_bytes_per_token += weights.active_bytes;
+    if (!is_table && &weights != head) result.prefill_weights += weights.active_elements;
+  }
 }
 
 std::string_view to_string(Arithmetic arithmetic) {

@@ -1,12 +1,14 @@
 #include "nibble/inspect.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/fail.hpp"
 #include "base/json.hpp"
+#include "pipeline/expert_use.hpp"
 #include "pipeline/model_loader.hpp"
 #include "pipeline/stored_weights.hpp"
 #include "pipeline/weight_kind.hpp"
@@ -27,6 +29,8 @@ std::string kind_of(const Node& consumer, bool feeds_result) {
 
 class WeightTable {
  public:
+  explicit WeightTable(const Graph& graph) : expert_use_(expert_use(graph)) {}
+
   void add(const Node& consumer) {
     for (size_t port = 0; port < weight_ports(consumer); ++port) add_weight(consumer, consumer.input(port).node);
   }
@@ -52,7 +56,8 @@ class WeightTable {
     bool is_weight = std::any_of(constants.begin(), constants.end(),
                                  [](const Node* node) { return node->constant().shape().size() >= 2 && holds_weights(*node); });
     if (!is_weight) return;
-    uint64_t bytes = count(kind_of(consumer, feeds_result(consumer)), constants);
+    auto expert = expert_use_.find(source);
+    uint64_t bytes = count(kind_of(consumer, feeds_result(consumer)), constants, expert == expert_use_.end() ? 1 : expert->second);
     add_format(weight_format_of(*source, constants), kind_of(consumer, feeds_result(consumer)), bytes);
   }
 
@@ -68,12 +73,15 @@ class WeightTable {
     found->bytes += bytes;
   }
 
-  uint64_t count(const std::string& kind, const std::vector<const Node*>& constants) {
+  /// `use`: what part of the weight a token needs.
+  uint64_t count(const std::string& kind, const std::vector<const Node*>& constants, double use = 1) {
     const Node* codes = largest(constants);
     uint64_t bytes = 0;
     WeightKind& entry = kinds_[kind];
     entry.kind = kind;
-    entry.elements += element_count(codes->constant().shape());
+    uint64_t elements = element_count(codes->constant().shape());
+    entry.elements += elements;
+    entry.active_elements += part_of(elements, use);
     ++entry.precisions[std::string(to_string(codes->constant().type()))];
     for (const Node* node : constants) {
       counted_.insert(node);
@@ -81,9 +89,15 @@ class WeightTable {
         bytes += node->constant().byte_size();
     }
     entry.bytes += bytes;
+    entry.active_bytes += part_of(bytes, use);
     return bytes;
   }
 
+  static uint64_t part_of(uint64_t count, double use) {
+    return use == 1 ? count : static_cast<uint64_t>(std::llround(static_cast<double>(count) * use));
+  }
+
+  std::unordered_map<const Node*, double> expert_use_;
   std::vector<WeightFormatInfo> formats_;
   std::map<std::string, WeightKind> kinds_;
   std::unordered_set<const Node*> counted_;
@@ -130,7 +144,7 @@ ModelInfo inspect_model(const std::filesystem::path& path) {
   ModelInfo info;
   info.format = name_of(files.format);
   read_config(info, files);
-  WeightTable weights;
+  WeightTable weights(graph);
   for (const Node* node : graph.topological_order()) {
     ++info.layers;
     ++info.operations[std::string(node->type())];

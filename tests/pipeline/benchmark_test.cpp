@@ -75,6 +75,17 @@ TEST(Benchmark, TimesEveryPromptAndDepth) {
   EXPECT_EQ(progress.open_, 0);
 }
 
+TEST(Benchmark, ATokenReadsTheChosenExpertsOnly) {
+  auto run = [](const char* name) {
+    return benchmark(test::source_directory() / "tests/data/models" / name, {}, {}, tiny(), test::two_threads());
+  };
+  BenchmarkResult result = run("mixtral");
+  constexpr uint64_t kEmbedding = 256 * 64, kIdle = 2 * 2 * 3 * 64 * 48;
+  EXPECT_EQ(result.weight_bytes_per_token, result.weight_bytes - 2 * (kEmbedding + kIdle));
+  constexpr uint64_t kAttention = 2 * (64 * 64 + 2 * 32 * 64 + 64 * 64), kRouters = 2 * 4 * 64, kChosen = kIdle, kNorms = 5 * 64;
+  EXPECT_EQ(result.prefill_weights, kAttention + kRouters + kChosen + kNorms);
+}
+
 TEST(Benchmark, CanBeCancelled) {
   CountedProgress progress(true);
   EXPECT_TRUE(fails(ErrorKind::cancelled, {"cancelled"}, [&] { run(tiny(), &progress); }));

@@ -43,7 +43,34 @@ class ExportedNib : public testing::Test {
   test::ScratchDirectory scratch_;
 };
 
+/// What a token has no need of: elements and bytes of experts that are not chosen.
+std::pair<uint64_t, uint64_t> idle(const ModelInfo& info) {
+  uint64_t elements = 0, bytes = 0;
+  for (const WeightKind& weights : info.weights) {
+    elements += weights.elements - weights.active_elements;
+    bytes += weights.bytes - weights.active_bytes;
+  }
+  return {elements, bytes};
+}
+
 }  // namespace
+
+TEST(Inspect, ATokenNeedsTheChosenExpertsAndAllElse) {
+  const auto models = test::source_directory() / "tests/data/models";
+  constexpr uint64_t kMixtral = 2 * 2 * 3 * 64 * 48;  // layers, experts of 4 that are not chosen, matrices
+  EXPECT_EQ(idle(inspect_model(models / "mixtral")), std::pair(kMixtral, 2 * kMixtral));
+  constexpr uint64_t kQwen = 1 * 4 * 3 * 64 * 32;  // the shared expert is for every token, and the first layer has none
+  EXPECT_EQ(idle(inspect_model(models / "qwen2_moe")), std::pair(kQwen, 2 * kQwen));
+  EXPECT_EQ(idle(inspect_model(test::nib())), std::pair(uint64_t{0}, uint64_t{0}));
+}
+
+TEST(Inspect, ExpertsThatAreLayersOfTheirOwnCountAsExpertsToo) {
+  ModelInfo info = inspect_model(test::source_directory() / "tests/data/ir/mixtral-int8");
+  constexpr uint64_t kCodes = 2 * 2 * 3 * 64 * 48;
+  auto [elements, bytes] = idle(info);
+  EXPECT_EQ(elements, kCodes);
+  EXPECT_EQ(bytes, kCodes + 2 * 2 * (2 * 48 + 64) * (2 + 1));  // a half and a byte for every row
+}
 
 TEST(Inspect, Checkpoint) {
   ModelInfo info = inspect_model(test::nib());
