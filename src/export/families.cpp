@@ -135,6 +135,14 @@ double number_or_null(const ModelConfig& config, std::string_view key, double fa
   return is_null(config, key) ? 0 : config.number(key, fallback);
 }
 
+ModelConfig with_outer_original_length(const ModelConfig& config) {
+  constexpr const char* kKey = "original_max_position_embeddings";
+  ModelConfig scaling = config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
+  nlohmann::json fields = config.json();
+  if (scaling.has(kKey)) fields[kKey] = scaling.json()[kKey];
+  return config.changed(std::move(fields));
+}
+
 std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int64_t pattern) {
   std::vector<bool> slides = named_sliding_layers(config, layers);
   if (slides.empty())
@@ -142,7 +150,16 @@ std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int6
   return slides;
 }
 
+void accept_dual_chunks(const ModelConfig& config) {
+  if (!config.has("dual_chunk_attention_config")) return;
+  ModelConfig chunks = config.object("dual_chunk_attention_config");
+  chunks.knows({"local_size", "sparse_attention_config", "sparse_attention_enabled", "sparse_attention_threshold"});
+  int64_t trained = chunks.size("original_max_position_embeddings", config.size("max_position_embeddings", 32768));
+  refuse(config, "dual_chunk_attention_config", chunks.size("chunk_size", 8192) < trained);
+}
+
 std::vector<LayerConfig> qwen_windows(const ModelConfig& config, int64_t layers) {
+  accept_dual_chunks(config);
   int64_t window = size_or_null(config, "sliding_window", 4096);
   if (!config.flag("use_sliding_window", false)) window = 0;
   double full_layers = config.number("max_window_layers", 28);

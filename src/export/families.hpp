@@ -31,7 +31,10 @@ struct DecoderDefaults {
 
 /// The fields that all families of the Llama skeleton read under the same names.
 DecoderConfig configure_decoder(const ModelConfig& config, const DecoderDefaults& defaults);
-/// windows from layer_types or, where that is missing, full attention below max_window_layers (Qwen2, Qwen3).
+/// Attention in chunks for sequences longer than those of training (Qwen's models for a million tokens). Up to that length it is plain
+/// attention, which transformers computes for all. Throws Error{unsupported} where chunks are shorter.
+void accept_dual_chunks(const ModelConfig& config);
+/// windows from layer_types or, where that is missing, full attention below max_window_layers (Qwen2, Qwen3); accepts dual chunks.
 std::vector<LayerConfig> qwen_windows(const ModelConfig& config, int64_t layers);
 
 // What the other families' files use.
@@ -43,6 +46,8 @@ void refuse(const ModelConfig& config, std::string_view what, bool is_set);
 /// `fallback` where the key is missing, 0 where it is null.
 int64_t size_or_null(const ModelConfig& config, std::string_view key, int64_t fallback);
 double number_or_null(const ModelConfig& config, std::string_view key, double fallback);
+/// The same with rope_scaling's original_max_position_embeddings beside it, where make_rope looks for that of longrope.
+ModelConfig with_outer_original_length(const ModelConfig& config);
 /// Whether a layer slides, by layer_types or, where that is missing, all but every `pattern`th.
 std::vector<bool> sliding_layers(const ModelConfig& config, int64_t layers, int64_t pattern);
 /// Puts experts in the place of the MLPs of the layers that have them (by default all); `moe` has the decoder's activation.

@@ -76,6 +76,7 @@ double yarn_correction_dim(double rotations, const Rope& rope, double context) {
 }
 
 void apply_yarn(Rope& rope, const ModelConfig& scaling) {
+  scaling.knows({"finetuned"});  // of yarn's dynamic form
   double factor = positive_number(scaling, "factor");
   double context = static_cast<double>(scaling.size("original_max_position_embeddings", rope.max_positions));
   double fast = scaling.number("beta_fast", 0), slow = scaling.number("beta_slow", 0);
@@ -104,9 +105,13 @@ std::vector<float> scaled_by(const Rope& rope, const ModelConfig& scaling, std::
 void apply_longrope(Rope& rope, const ModelConfig& config, const ModelConfig& scaling) {
   // transformers 4 looks for the original length beside rope_scaling, transformers 5 inside rope_parameters.
   // Only where they find it outside does the ratio of lengths win over a factor.
-  auto original = config.optional_size("original_max_position_embeddings");
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  auto original = config.optional_size(kOriginal), inside = original;
   bool is_outside = original.has_value();
-  if (!original && config.has("rope_parameters")) original = scaling.optional_size("original_max_position_embeddings");
+  if (config.has("rope_parameters")) inside = scaling.optional_size(kOriginal);
+  if (!original) original = inside;
+  if (inside && inside != original)
+    fail(ErrorKind::corrupt, "{}: \"{}\" is {} here and {} outside", scaling.where(), kOriginal, *inside, *original);
   double ratio = original ? static_cast<double>(rope.max_positions) / static_cast<double>(*original) : 1.0;
   double given = scaling.number("factor", ratio), factor = is_outside ? ratio : given;
   rope.switch_length = original.value_or(rope.max_positions);

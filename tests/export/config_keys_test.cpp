@@ -26,6 +26,15 @@ void check(json more, const std::string& family = "llama") {
   check_understood(config, family);
 }
 
+DecoderConfig decoder_of(const json& fields) {
+  ModelConfig config(fields, "config.json");
+  DecoderConfig decoder = find_family(config).configure(config);
+  check_understood(config, config.model_type());
+  return decoder;
+}
+
+Rope first_rope(const json& fields) { return decoder_of(fields).ropes.at(0); }
+
 struct PublishedConfig {
   std::string name;
   json config;
@@ -47,7 +56,8 @@ TEST_P(Published, IsUnderstood) {
   ModelConfig config(GetParam().config, "config.json");
   DecoderConfig decoder = find_family(config).configure(config);
   EXPECT_NO_THROW(check_understood(config, config.model_type()));
-  EXPECT_EQ(decoder.vocab, GetParam().config["vocab_size"]);
+  const json& published = GetParam().config;
+  EXPECT_EQ(decoder.vocab, published[published.contains("vocab_size") ? "vocab_size" : "padded_vocab_size"]);
 }
 
 INSTANTIATE_TEST_SUITE_P(ConfigKeys, Published, testing::ValuesIn(published_configs()), [](const auto& test) {
@@ -73,6 +83,122 @@ TEST(ConfigKeys, KeysOfRopeScalingCountToo) {
   EXPECT_TRUE(fails(ErrorKind::unsupported, {"\"rope_scaling.bend\": 3"}, [] {
     check({{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}, {"bend", 3}}}});
   }));
+}
+
+TEST(ConfigKeys, FinetunedYarnIsYarn) {
+  json scaling{{"type", "yarn"}, {"factor", 16.0}, {"original_max_position_embeddings", 8192}, {"finetuned", true}};
+  EXPECT_NO_THROW(check({{"rope_scaling", scaling}}));
+  scaling["type"] = "linear";
+  scaling.erase("original_max_position_embeddings");
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"\"rope_scaling.finetuned\": true"}, [&] { check({{"rope_scaling", scaling}}); }));
+}
+
+TEST(ConfigKeys, DualChunksShorterThanTrainingAreRefused) {
+  for (const char* family : {"qwen2", "qwen3", "qwen2_moe", "qwen3_moe"}) {
+    json chunks{{"chunk_size", 262144}, {"local_size", 8192}, {"original_max_position_embeddings", 262144}};
+    EXPECT_NO_THROW(check({{"dual_chunk_attention_config", chunks}}, family)) << family;
+    chunks["chunk_size"] = 262143;
+    EXPECT_TRUE(fails(ErrorKind::unsupported, {"dual_chunk_attention_config"}, [&] {
+      check({{"dual_chunk_attention_config", chunks}}, family);
+    })) << family;
+  }
+}
+
+TEST(ConfigKeys, WhatAClassDoesAlwaysCannotBeSwitchedOff) {
+  auto refuses = [](const char* family, json more, const char* key) {
+    return fails(ErrorKind::unsupported, {key, family}, [&] { check(more, family); });
+  };
+  EXPECT_TRUE(refuses("qwen3_moe", {{"use_qk_norm", false}}, "use_qk_norm"));
+  for (const char* family : {"cohere", "cohere2"}) {
+    EXPECT_TRUE(refuses(family, {{"position_embedding_type", "learned"}}, "position_embedding_type"));
+    EXPECT_TRUE(refuses(family, {{"rotary_pct", 0.5}}, "rotary_pct"));
+    EXPECT_TRUE(refuses(family, {{"use_parallel_block", false}}, "use_parallel_block"));
+  }
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"alibi"}, [] { check({{"attn_config", {{"alibi", false}}}}, "mpt"); }));
+}
+
+TEST(ConfigKeys, RopeRatioDividesPositionsOfChatGlm2Only) {
+  json fields{{"model_type", "chatglm"}, {"rope_ratio", 16},       {"hidden_size", 64}, {"num_attention_heads", 4},
+              {"kv_channels", 16},       {"ffn_hidden_size", 128}, {"num_layers", 2},   {"_name_or_path", "THUDM/chatglm2-6b-32k"}};
+  Rope divided = first_rope(fields);
+  EXPECT_EQ(divided.theta, 10000);
+  EXPECT_EQ(divided.inverse_frequencies.at(0), 1.0f / 16);
+  fields["_name_or_path"] = "THUDM/chatglm3-6b-32k";
+  Rope multiplied = first_rope(fields);
+  EXPECT_EQ(multiplied.theta, 160000);
+  EXPECT_EQ(multiplied.inverse_frequencies.at(0), 1);
+}
+
+TEST(ConfigKeys, MiniCpmHasTheOriginalLengthInRopeScaling) {
+  json scaling{{"rope_type", "longrope"},
+               {"short_factor", std::vector(8, 1.0)},
+               {"long_factor", std::vector(8, 4.0)},
+               {"original_max_position_embeddings", 32768}};
+  json fields{{"model_type", "minicpm"}, {"hidden_size", 64},       {"num_attention_heads", 4},
+              {"num_hidden_layers", 2},  {"rope_scaling", scaling}, {"max_position_embeddings", 131072}};
+  Rope rope = first_rope(fields);
+  EXPECT_EQ(rope.switch_length, 32768);
+  EXPECT_FLOAT_EQ(rope.attention_factor, 1.0645812f);  // sqrt(1 + ln 4 / ln 32768)
+}
+
+TEST(ConfigKeys, GemmasFirstGeluIsTheTanhForm) {
+  EXPECT_EQ(decoder_of({{"model_type", "gemma"}, {"hidden_act", "gelu"}}).mlp.activation, "gelu_pytorch_tanh");
+  EXPECT_EQ(decoder_of({{"model_type", "gemma"}, {"hidden_act", "silu"}}).mlp.activation, "silu");
+}
+
+TEST(ConfigKeys, Gemma3MayHaveRopeParametersForEachTypeOfLayers) {
+  json parameters{{"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 2e6}}},
+                  {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 30000.0}}}};
+  auto ropes = decoder_of({{"model_type", "gemma3_text"}, {"rope_parameters", parameters}}).ropes;
+  ASSERT_EQ(ropes.size(), 2u);
+  EXPECT_EQ(ropes[0].theta, 2e6);
+  EXPECT_EQ(ropes[0].inverse_frequencies.at(0), 1.0f / 8);
+  EXPECT_EQ(ropes[1].theta, 30000);
+  EXPECT_EQ(ropes[1].inverse_frequencies.at(0), 1);
+  parameters["sliding_attention"]["bend"] = 3;
+  EXPECT_TRUE(fails(ErrorKind::unsupported, {"\"rope_parameters.sliding_attention.bend\": 3"}, [&] {
+    decoder_of({{"model_type", "gemma3_text"}, {"rope_parameters", parameters}});
+  }));
+}
+
+TEST(ConfigKeys, SwigluAlphaIsTheSlopeOfTheClampedGate) {
+  EXPECT_EQ(decoder_of({{"model_type", "gpt_oss"}}).moe.clamped->slope, 1.702f);
+  EXPECT_EQ(decoder_of({{"model_type", "gpt_oss"}, {"swiglu_alpha", 1.5}}).moe.clamped->slope, 1.5f);
+}
+
+TEST(ConfigKeys, Qwen3MayCallItsExpertsLocal) {
+  EXPECT_EQ(decoder_of({{"model_type", "qwen3_moe"}, {"num_local_experts", 16}}).moe.experts, 16);
+}
+
+TEST(ConfigKeys, ExpertsOfQwenSlideWhereLayerTypesSay) {
+  json fields{{"model_type", "qwen2_moe"}, {"num_hidden_layers", 2}, {"use_sliding_window", true}, {"sliding_window", 8}};
+  auto windows = [&] {
+    auto layers = decoder_of(fields).layer;
+    return std::vector{layers.at(0).window, layers.at(1).window};
+  };
+  EXPECT_EQ(windows(), (std::vector<int64_t>{8, 8}));
+  fields["layer_types"] = {"full_attention", "sliding_attention"};
+  EXPECT_EQ(windows(), (std::vector<int64_t>{0, 8}));
+  fields["use_sliding_window"] = false;
+  fields["sliding_window"] = 0;
+  EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0}));
+}
+
+TEST(ConfigKeys, OriginalLengthsOfLongropeMayNotContradictEachOther) {
+  json parameters{{"rope_type", "longrope"},
+                  {"rope_theta", 10000.0},
+                  {"short_factor", std::vector(48, 1.0)},
+                  {"long_factor", std::vector(48, 4.0)},
+                  {"original_max_position_embeddings", 2048}};
+  json fields{{"model_type", "phi3"}, {"rope_parameters", parameters}, {"original_max_position_embeddings", 2048}};
+  EXPECT_EQ(first_rope(fields).switch_length, 2048);
+  fields["original_max_position_embeddings"] = 4096;
+  EXPECT_TRUE(fails(ErrorKind::corrupt, {"original_max_position_embeddings", "2048", "4096"}, [&] { first_rope(fields); }));
+}
+
+TEST(ConfigKeys, ExaoneWithoutWindowsNeedsNoPattern) {
+  json fields{{"model_type", "exaone4"}, {"sliding_window", nullptr}, {"sliding_window_pattern", 0}};
+  EXPECT_TRUE(decoder_of(fields).layer.empty());
 }
 
 TEST(ConfigKeys, WhatSwitchesNothingOnIsFine) {

@@ -24,7 +24,8 @@ DecoderConfig configure_exaone4(const ModelConfig& config) {
   c.residual = Residual::outputs;
   c.attention.head_norm = HeadNorm::each;
   c.attention.head_norm_config = c.norm;
-  int64_t window = size_or_null(config, "sliding_window", 4096), pattern = period_of_full_layers(config);
+  int64_t window = size_or_null(config, "sliding_window", 4096), pattern = window > 0 ? period_of_full_layers(config) : 4;
+  config.knows({"sliding_window_pattern"});
   std::vector<bool> all = sliding_layers(config, c.layers, pattern);
   if (window > 0)
     for (bool slides : all) c.layer.push_back({.window = slides ? window : 0, .rope = slides ? 0 : -1});

@@ -30,6 +30,20 @@ DecoderConfig configure_glm4(const ModelConfig& config) {
   return c;
 }
 
+namespace {
+
+/// rope_ratio divides ChatGLM2's positions; of the later models it multiplies the base. Only the name tells them apart.
+Rope chatglm_rope(const ModelConfig& config, int64_t head_dim, int64_t positions) {
+  double ratio = config.number("rope_ratio", 1);
+  if (config.text("_name_or_path", "").find("chatglm2") == std::string::npos)
+    return make_rope(config, head_dim, positions, 10000 * ratio, 0.5);
+  nlohmann::json fields = config.json();
+  fields["rope_scaling"] = {{"rope_type", "linear"}, {"factor", ratio}};
+  return make_rope(config.changed(std::move(fields)), head_dim, positions, 10000, 0.5);
+}
+
+}  // namespace
+
 /// ChatGLM2, ChatGLM3 and GLM-4 9B as their authors publish them.
 DecoderConfig configure_chatglm(const ModelConfig& config) {
   refuse(config, "rmsnorm: false", !config.flag("rmsnorm", true));
@@ -50,8 +64,7 @@ DecoderConfig configure_chatglm(const ModelConfig& config) {
   c.attention.output_bias = c.mlp.has_bias = bias;
   c.has_final_norm = config.flag("post_layer_norm", true);
   c.tied_embeddings = config.flag("tie_word_embeddings", false);
-  int64_t positions = llama.size("max_position_embeddings", 2048);
-  c.ropes = {make_rope(llama, c.attention.head_dim, positions, 10000 * config.number("rope_ratio", 1), 0.5)};
+  c.ropes = {chatglm_rope(llama, c.attention.head_dim, llama.size("max_position_embeddings", 2048))};
   c.weights.rename("model.embed_tokens.", "transformer.embedding.word_embeddings.");
   c.weights.rename("model.norm.", "transformer.encoder.final_layernorm.");
   c.weights.rename("lm_head.", "transformer.output_layer.");

@@ -48,7 +48,8 @@ DecoderConfig configure_gpt_oss(const ModelConfig& config) {
   MoeConfig moe{.experts = config.size("num_local_experts", 128),
                 .chosen = config.size("num_experts_per_tok", 4),
                 .intermediate = c.mlp.intermediate,
-                .clamped = ClampedGate{.limit = static_cast<float>(config.number("swiglu_limit", 7))}};
+                .clamped = ClampedGate{.limit = static_cast<float>(config.number("swiglu_limit", 7)),
+                                       .slope = static_cast<float>(config.number("swiglu_alpha", 1.702))}};
   moe.router.name = "router";
   moe.router.kind = RouterKind::kept_softmax;
   moe.router.has_bias = true;

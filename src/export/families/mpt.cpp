@@ -7,7 +7,8 @@ namespace nibble {
 DecoderConfig configure_mpt(const ModelConfig& config) {
   ModelConfig attention = config.object("attn_config");
   for (const char* key : {"qk_ln", "attn_uses_sequence_id", "prefix_lm"}) refuse(attention, key, attention.flag(key, false));
-  attention.knows({"alibi", "attn_impl", "attn_type", "tie_word_embeddings"});
+  refuse(attention, "alibi: false", !attention.flag("alibi", true));
+  attention.knows({"attn_impl", "attn_type", "tie_word_embeddings"});
   config.knows({"embedding_fraction", "learned_pos_emb", "no_bias", "norm_type"});  // their class ignores these
   ModelConfig llama = config.renamed({{"d_model", "hidden_size"},
                                       {"n_layers", "num_hidden_layers"},

@@ -8,10 +8,7 @@ namespace {
 /// Its rope_scaling says where the long factors begin, and what cosines and sines are multiplied by on either side of it.
 Rope phimoe_rope(const ModelConfig& config, int64_t head_dim) {
   ModelConfig scaling = config.object(config.has("rope_parameters") ? "rope_parameters" : "rope_scaling");
-  nlohmann::json fields = config.json();
-  if (scaling.has("original_max_position_embeddings"))
-    fields["original_max_position_embeddings"] = scaling.json()["original_max_position_embeddings"];
-  Rope rope = make_rope(config.changed(std::move(fields)), head_dim, config.size("max_position_embeddings", 4096 * 32), 1e6);
+  Rope rope = make_rope(with_outer_original_length(config), head_dim, config.size("max_position_embeddings", 4096 * 32), 1e6);
   rope.attention_factor = static_cast<float>(scaling.number("short_mscale", rope.attention_factor));
   rope.long_attention_factor = static_cast<float>(scaling.number("long_mscale", rope.attention_factor));
   return rope;
