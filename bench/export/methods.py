@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import random_checkpoint
@@ -25,14 +25,13 @@ EXACT = ["INFERENCE_PRECISION_HINT=f32", "KV_CACHE_PRECISION=f32", "DYNAMIC_QUAN
 SAMPLES = LENGTH = 128
 RANDOM_CONFIG = {**random_checkpoint.CONFIG, "hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 16,
                  "num_hidden_layers": 8}
-GROUP_SIZES = {"nib": 64, "random": 128}
-EVAL_BYTES = {"nib": None, "random": 16384}
 METHODS = {
     "none": [],
     "AWQ": ["--awq"],
     "scale estimation": ["--scale-estimation"],
     "AWQ and scale estimation": ["--awq", "--scale-estimation"],
     "GPTQ": ["--gptq"],
+    "GPTQ and scale estimation": ["--gptq", "--scale-estimation"],
     "LoRA correction": ["--lora-correction"],
     "ratio 0.6, hessian_input_activation": ["--ratio", "0.6", "--sensitivity-metric", "hessian_input_activation"],
 }
@@ -46,29 +45,47 @@ def nibble(args, *words, text=""):
     return done.stdout
 
 
-def make_ir(args, name):
+@dataclass
+class Model:
+    name: str
+    source: Path
+    tokenizer: Path
+    group_size: int
+    eval_bytes: int | None = None  # of the text; None: all
+
+
+def find_model(word, group_size):
+    """`nib`, `random`, or a directory with a checkpoint and its tokenizer."""
+    if word == "nib":
+        return Model(word, NIB, NIB, group_size or 64)
+    if word == "random":
+        return Model(word, WORK / "random", NIB, group_size or 128, 16384)
+    source = Path(word)
+    return Model(source.resolve().name, source, source, group_size or 64)
+
+
+def make_ir(args, model):
     """The fp16 IR of a model, made anew: the command may have changed since."""
-    source, ir = NIB, WORK / f"{name}-fp16"
-    if name == "random":
-        source = WORK / "random"
-        random_checkpoint.make(source, config=RANDOM_CONFIG)
+    ir = WORK / f"{model.name}-fp16"
+    if model.name == "random":
+        random_checkpoint.make(model.source, config=RANDOM_CONFIG)
     shutil.rmtree(ir, ignore_errors=True)
-    nibble(args, "export", source, ir, "--weight-format", "fp16")
+    nibble(args, "export", model.source, ir, "--weight-format", "fp16")
     return ir
 
 
-def make_samples(args):
-    """Windows at even distances over the text that comes with Nibble, in ids of the embedded model."""
-    ids = json.loads(nibble(args, "tokenize", NIB, "--no-special-tokens", "--json", text=SAMPLE_TEXT.read_text()))["ids"]
+def make_samples(args, model):
+    """Windows at even distances over the text that comes with Nibble."""
+    ids = json.loads(nibble(args, "tokenize", model.tokenizer, "--no-special-tokens", "--json", text=SAMPLE_TEXT.read_text()))["ids"]
     starts = [(len(ids) - LENGTH) * number // (SAMPLES - 1) for number in range(SAMPLES)]
-    path = WORK / "samples.jsonl"
+    path = WORK / f"{model.name}-samples.jsonl"
     path.write_text("".join(json.dumps({"ids": ids[start:start + LENGTH]}) + "\n" for start in starts))
     return path
 
 
-def make_eval_text(name):
-    path = WORK / f"{name}-eval.txt"
-    path.write_bytes(EVAL_TEXT.read_bytes()[:EVAL_BYTES[name]])
+def make_eval_text(model):
+    path = WORK / f"{model.name}-eval.txt"
+    path.write_bytes(EVAL_TEXT.read_bytes()[:model.eval_bytes])
     return path
 
 
@@ -92,23 +109,23 @@ def run_nncf(ir, out, options, samples):
     return replace(whole, seconds=took["seconds"], cpu_seconds=took["cpu_seconds"]), took["loaded_mb"]
 
 
-def quality(args, ir, out, text):
+def quality(args, model, ir, out, text):
     """Perplexity and KL divergence of a result from the fp16 IR."""
     if not (out / "config.json").exists():
         shutil.copy(ir / "config.json", out)
     properties = [part for name in EXACT for part in ("--property", name)]
-    found = json.loads(nibble(args, "eval", out, "--reference", ir, "--tokenizer", NIB, "--text", text, *properties, "--json"))
+    found = json.loads(nibble(args, "eval", out, "--reference", ir, "--tokenizer", model.tokenizer, "--text", text, *properties, "--json"))
     return {"perplexity": found["perplexity"], "kl": found["mean_kl"]}
 
 
-def compare(args, ir, options, samples, text):
+def compare(args, model, ir, options, samples, text):
     """Both in turn, as often as wanted: figures and quality of each."""
     outs, ours, theirs, loaded = [WORK / f"{ir.name}-by-{who}" for who in ("nibble", "nncf")], [], [], 0.0
     for _ in range(args.runs):
         ours.append(run_nibble(args, ir, outs[0], options, samples))
         result, loaded = run_nncf(ir, outs[1], options, samples)
         theirs.append(result)
-    one, other = ({**asdict(median(runs)), **quality(args, ir, out, text)} for runs, out in zip((ours, theirs), outs))
+    one, other = ({**asdict(median(runs)), **quality(args, model, ir, out, text)} for runs, out in zip((ours, theirs), outs))
     return {"nibble": one, "nncf": {**other, "loaded_mb": loaded}, "load": os.getloadavg()[0]}
 
 
@@ -137,29 +154,31 @@ def print_row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def compare_model(args, name, samples):
-    ir, text, results = make_ir(args, name), make_eval_text(name), {}
-    group = ["--group-size", str(GROUP_SIZES[name])]
+def compare_model(args, model):
+    ir, text, samples, results = make_ir(args, model), make_eval_text(model), make_samples(args, model), {}
+    group = ["--group-size", str(model.group_size)]
     megabytes = (ir / "openvino_model.bin").stat().st_size / 1e6
-    print(f"\n{name}: .bin of {megabytes:.1f} MB in fp16, int4_sym {' '.join(group)}, {SAMPLES} samples of {LENGTH} tokens; nibble / NNCF\n")
+    print(f"\n{model.name}: .bin of {megabytes:.1f} MB in fp16, int4_sym {' '.join(group)}, {SAMPLES} samples of {LENGTH} tokens; nibble / NNCF\n")
     print_row(HEADER)
     print("|" + "---|" * len(HEADER), flush=True)
     for method in args.methods or METHODS:
         options = METHODS[method]
-        results[method] = compare(args, ir, group + options, samples if options else None, text)
+        results[method] = compare(args, model, ir, group + options, samples if options else None, text)
         print_row(row(method, results[method]))
     loads = [both["load"] for both in results.values()]
     loaded = max(both["nncf"]["loaded_mb"] for both in results.values())
     print(f"\nload average {min(loads):.1f} to {max(loads):.1f}; of NNCF's anonymous memory {loaded:.0f} MB are there after its imports")
-    (WORK / f"methods-{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+    (WORK / f"methods-{model.name}.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--nibble", type=Path, default=ROOT / "build" / "release" / "bin" / "nibble")
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn; the median counts")
-    parser.add_argument("--model", choices=list(GROUP_SIZES), action="append", dest="models",
-                        help="the embedded model, or random weights of 1024 columns in 8 layers (default: both)")
+    parser.add_argument("--model", action="append", dest="models", metavar="nib|random|DIR",
+                        help="the embedded model, random weights of 1024 columns in 8 layers (default: both), or a checkpoint with its "
+                             "tokenizer; may be given again")
+    parser.add_argument("--group-size", type=int, help="columns that share a scale, -1: all (default: 128 for random, else 64)")
     parser.add_argument("--method", choices=list(METHODS), action="append", dest="methods", help="only this; may be given again")
     args = parser.parse_args()
     if not args.nibble.exists():
@@ -172,9 +191,8 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     warn_if_busy()
     print(f"{os.cpu_count()} processors; bold: not within the aims (time 1/3, memory 1/2, KL 1.02)")
-    samples = make_samples(args)
-    for name in args.models or GROUP_SIZES:
-        compare_model(args, name, samples)
+    for word in args.models or ["nib", "random"]:
+        compare_model(args, find_model(word, args.group_size))
 
 
 if __name__ == "__main__":

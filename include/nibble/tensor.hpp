@@ -132,6 +132,8 @@ class Tensor {
   Tensor() = default;
   /// Owns zeroed memory, 64-byte aligned. Throws Error{exhausted} when there is not enough.
   Tensor(ElementType type, Shape shape);
+  /// The same with memory that holds anything: for who writes every byte of it.
+  static Tensor uninitialized(ElementType type, Shape shape);
   /// A read-only view of `bytes` bytes that lives as long as `owner`. Any alignment.
   static Tensor view(ElementType type, Shape shape, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
   template <class T>
@@ -173,6 +175,7 @@ class Tensor {
 
  private:
   void require(ElementType type, size_t alignment) const;
+  void own_memory(bool zeroed);
 
   ElementType type_ = ElementType::dynamic;
   Shape shape_;

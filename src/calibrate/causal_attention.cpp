@@ -128,7 +128,7 @@ bool attend_causally(EvalContext& context, cpu::Isa isa) {
   if (!scale) return false;
   Shape shape = context.inputs[kQuery].shape();
   shape.back() = static_cast<int64_t>(width);
-  Tensor out(ElementType::f32, shape);
+  Tensor out = Tensor::uninitialized(ElementType::f32, shape);
   size_t heads = out.size() / (length * width), threads = static_cast<size_t>(context.threads.size());
   context.threads.parallel_for(heads, (heads + threads - 1) / threads, [&](size_t begin, size_t end) {
     CausalHeads some(context, isa, *scale, out.as_mutable<float>().data());

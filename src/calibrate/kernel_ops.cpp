@@ -12,7 +12,7 @@ namespace {
 bool activate(EvalContext& context, cpu::Activation activation, const cpu::RowOps& ops) {
   const Tensor& input = context.inputs[0];
   if (context.inputs.size() != 1 || input.type() != ElementType::f32) return false;
-  Tensor out(ElementType::f32, input.shape());
+  Tensor out = Tensor::uninitialized(ElementType::f32, input.shape());
   ops.activate(activation, input.as<float>().data(), input.size(), out.as_mutable<float>().data());
   context.outputs[0] = std::move(out);
   return true;

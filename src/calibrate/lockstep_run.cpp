@@ -1,6 +1,7 @@
 #include "calibrate/lockstep_run.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/fail.hpp"
 #include "base/scratch_mapping.hpp"
@@ -14,14 +15,16 @@ namespace {
 /// Strands that go through a product together: enough rows for the kernels, and not too much memory beside what is stored.
 constexpr size_t kBatchRows = 512;
 constexpr size_t kBatchBytes = size_t{64} << 20;
+/// Rows that a thread takes through a unit by itself, and how many times it does so at least: else threads would wait for the last.
+constexpr size_t kRowsAlone = 96;
+constexpr size_t kTimesAlone = 4;
 
 std::filesystem::path spill_directory(const LockstepOptions& options) {
   return options.spill_directory.empty() ? scratch_directory() : options.spill_directory;
 }
 
-/// Bytes of f32 that a row of the unit's product has; 0 where that is not known.
-size_t product_row_bytes(const CalibrationUnit& unit) {
-  const PartialShape& shape = unit.product->output_info().shape;
+/// Bytes that a row of f32 has; 0 where that is not known.
+size_t row_bytes(const PartialShape& shape) {
   bool is_known = shape.rank_is_known() && shape.rank() > 0 && shape.dims().back() > 0;
   return is_known ? static_cast<size_t>(shape.dims().back()) * sizeof(float) : 0;
 }
@@ -133,12 +136,12 @@ void LockstepRun::run_lengths(const CalibrationUnit& unit) {
 /// The inputs of the product for strands `first` and on, as many as go through it together.
 std::vector<Tensor> LockstepRun::next_inputs(const CalibrationUnit& unit, const NodeProgram& before, size_t first) const {
   std::vector<Tensor> inputs;
-  size_t rows = 0, bytes = 0, row_bytes = product_row_bytes(unit);
+  size_t rows = 0, bytes = 0, out_row_bytes = row_bytes(unit.product->output_info().shape);
   for (size_t s = first; s < strands_.size() && (inputs.empty() || (rows < kBatchRows && bytes < kBatchBytes)); ++s) {
     inputs.push_back(input_of(unit, before, strands_[s], threads_));
     size_t length = tokens(strands_[s].sample).size();
     rows += length;
-    bytes += std::max(inputs.back().byte_size(), length * row_bytes);
+    bytes += std::max(inputs.back().byte_size(), length * out_row_bytes);
   }
   return inputs;
 }
@@ -158,24 +161,79 @@ void LockstepRun::for_each(size_t count, const Body& body) {
 
 void LockstepRun::follow(const CalibrationUnit& unit, const NodeProgram& after, std::span<const Strand> from, std::span<const Strand> to,
                          std::span<const Tensor> products) {
-  for_each(from.size(), [&](size_t s, ThreadPool& threads) {
-    std::vector<Tensor> inputs;
-    for (Value input : after.inputs()) inputs.push_back(unit.product && input.node == unit.product ? products[s] : stored(from[s], input));
-    std::vector<Tensor> made = after.run(inputs, threads);
-    for (size_t i = 0; i < made.size(); ++i) store_.put(to[s].owner, unit.kept[i], std::move(made[i]));
-  });
-  if (!result_ || std::find(unit.kept.begin(), unit.kept.end(), result_) == unit.kept.end()) return;
+  for_each(from.size(),
+           [&](size_t s, ThreadPool& threads) { follow_one(unit, after, from[s], to[s], unit.product ? products[s] : Tensor(), threads); });
+  if (!makes_result(unit)) return;
   for (const Strand& strand : to) {
     on_result(strand, stored(strand, result_));
     store_.drop(strand.owner, result_);
   }
 }
 
+void LockstepRun::follow_one(const CalibrationUnit& unit, const NodeProgram& after, const Strand& from, const Strand& to,
+                             const Tensor& product, ThreadPool& threads) {
+  std::vector<Tensor> inputs;
+  for (Value input : after.inputs()) inputs.push_back(unit.product && input.node == unit.product ? product : stored(from, input));
+  std::vector<Tensor> made = after.run(inputs, threads);
+  for (size_t i = 0; i < made.size(); ++i) store_.put(to.owner, unit.kept[i], std::move(made[i]));
+}
+
+bool LockstepRun::makes_result(const CalibrationUnit& unit) const {
+  return result_ && std::find(unit.kept.begin(), unit.kept.end(), result_) != unit.kept.end();
+}
+
 void LockstepRun::run_samples(const CalibrationUnit& unit, const NodeProgram& before, const WeightProduct* product) {
   if (unit.kept.empty()) return;
   NodeProgram after = after_program(unit);
   if (!unit.product) return follow(unit, after, strands_, strands_, {});
-  for (size_t first = 0; first < strands_.size();) {
+  run_together(unit, before, after, product, run_side_by_side(unit, before, after, product));
+}
+
+/// Neighbouring strands, in parts that the threads may take through the unit by themselves, as many for each thread. Empty where there are
+/// too few, or what lies between the unit's nodes would take too much memory.
+std::vector<std::span<const LockstepRun::Strand>> LockstepRun::side_by_side(const CalibrationUnit& unit,
+                                                                            const WeightProduct* product) const {
+  const PartialShape& x = unit.input().shape();
+  if (!product || product->is_stack() || makes_result(unit) || !x.rank_is_known() || !product->takes(x.dims())) return {};
+  std::vector<std::span<const Strand>> parts;
+  auto threads = static_cast<size_t>(threads_.size());
+  size_t first = 0, rows = 0, most_rows = 0;
+  for (size_t s = 0; s < strands_.size(); ++s) {
+    rows += tokens(strands_[s].sample).size();
+    if (rows < kRowsAlone) continue;
+    parts.push_back(std::span(strands_).subspan(first, s + 1 - first));
+    most_rows = std::max(most_rows, rows);
+    first = s + 1, rows = 0;
+  }
+  size_t bytes = most_rows * std::max(row_bytes(x), row_bytes(unit.product->output_info().shape));
+  if (parts.size() < kTimesAlone * threads || bytes > kBatchBytes / threads) return {};
+  parts.resize(parts.size() / threads * threads);
+  return parts;
+}
+
+/// Without a word between the threads, and with what one node makes for the next in their own caches. Returns how many strands are through.
+size_t LockstepRun::run_side_by_side(const CalibrationUnit& unit, const NodeProgram& before, const NodeProgram& after,
+                                     const WeightProduct* product) {
+  auto parts = side_by_side(unit, product);
+  auto caller = std::this_thread::get_id();
+  threads_.parallel_for(parts.size(), 1, [&](size_t begin, size_t end) {
+    ThreadPool serial(1);
+    for (auto part : std::span(parts).subspan(begin, end - begin)) {
+      if (std::this_thread::get_id() == caller) check_cancelled();
+      std::vector<Tensor> inputs;
+      for (const Strand& strand : part) inputs.push_back(input_of(unit, before, strand, serial));
+      std::vector<Tensor> products = product->multiply(inputs, serial);
+      for (size_t i = 0; i < part.size(); ++i) follow_one(unit, after, part[i], part[i], products[i], serial);
+      if (!reads_inputs_afterwards()) drop_expired(unit, part);
+    }
+  });
+  return parts.empty() ? 0 : static_cast<size_t>(parts.back().data() + parts.back().size() - strands_.data());
+}
+
+/// Strands `first` and on, in batches that all threads share.
+void LockstepRun::run_together(const CalibrationUnit& unit, const NodeProgram& before, const NodeProgram& after,
+                               const WeightProduct* product, size_t first) {
+  while (first < strands_.size()) {
     check_cancelled();
     std::vector<Tensor> inputs = next_inputs(unit, before, first), products = multiply(unit, product, inputs);
     auto strands = std::span(strands_).subspan(first, inputs.size());

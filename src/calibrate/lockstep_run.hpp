@@ -84,6 +84,13 @@ class LockstepRun {
   NodeProgram program(const CalibrationUnit& unit, std::span<Node* const> nodes, std::span<const Value> results);
   void run_lengths(const CalibrationUnit& unit);
   void run_samples(const CalibrationUnit& unit, const NodeProgram& before, const WeightProduct* product);
+  size_t run_side_by_side(const CalibrationUnit& unit, const NodeProgram& before, const NodeProgram& after, const WeightProduct* product);
+  std::vector<std::span<const Strand>> side_by_side(const CalibrationUnit& unit, const WeightProduct* product) const;
+  void run_together(const CalibrationUnit& unit, const NodeProgram& before, const NodeProgram& after, const WeightProduct* product,
+                    size_t first);
+  void follow_one(const CalibrationUnit& unit, const NodeProgram& after, const Strand& from, const Strand& to, const Tensor& product,
+                  ThreadPool& threads);
+  bool makes_result(const CalibrationUnit& unit) const;
   std::vector<Tensor> next_inputs(const CalibrationUnit& unit, const NodeProgram& before, size_t first) const;
   void drop_expired(const CalibrationUnit& unit, std::span<const Strand> strands);
   void drop_expired_by_length(const CalibrationUnit& unit);

@@ -53,7 +53,7 @@ class NodeProgram::LookUp : public Step {
     std::vector<int64_t> rows = to_int64s(values[0]);
     Shape shape = values[0].shape();
     shape.push_back(static_cast<int64_t>(table_.columns()));
-    Tensor out(ElementType::f32, shape);
+    Tensor out = Tensor::uninitialized(ElementType::f32, shape);
     float* to = out.as_mutable<float>().data();
     for (size_t i = 0; i < rows.size(); ++i) table_.lookup(rows[i], to + i * table_.columns());
     return {convert(out, node->output_info().type)};
@@ -86,7 +86,7 @@ class NodeProgram::Norm : public Step {
 
   std::vector<Tensor> run(std::span<const Tensor> values, ThreadPool&) const override {
     const Tensor& x = values[0];
-    Tensor out(ElementType::f32, x.shape());
+    Tensor out = Tensor::uninitialized(ElementType::f32, x.shape());
     auto width = static_cast<size_t>(x.shape().back());
     const float *from = x.as<float>().data(), *weight = weight_.empty() ? nullptr : weight_.data();
     float* to = out.as_mutable<float>().data();

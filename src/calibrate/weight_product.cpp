@@ -65,7 +65,7 @@ struct WeightProduct::Job {
   size_t stride = 0;
   const float* x = nullptr;
   std::vector<float> padded = {};
-  std::vector<uint16_t> rounded = {};
+  Tensor rounded = {};
 };
 
 std::unique_ptr<WeightProduct> WeightProduct::make(const Node& layer, size_t weight_port, ProductPrecision precision, ThreadPool& threads) {
@@ -128,8 +128,9 @@ void WeightProduct::prepare_rows(std::span<Job> jobs, ThreadPool& threads) const
       job.x = job.in;
       job.stride = uses_bf16_ ? width + cpu::kChunk : width;  // not a multiple of 4096 bytes: such rows share cache sets
       if (uses_bf16_) {
-        job.rounded.resize(job.rows * job.stride);
-        for (size_t r = 0; r < job.rows; ++r) kernel.round(job.in + r * columns, columns, job.rounded.data() + r * job.stride);
+        job.rounded = Tensor::uninitialized(ElementType::u16, {static_cast<int64_t>(job.rows * job.stride)});
+        uint16_t* to = job.rounded.as_mutable<uint16_t>().data();
+        for (size_t r = 0; r < job.rows; ++r) kernel.round(job.in + r * columns, columns, to + r * job.stride);
       } else if (width != columns) {
         job.padded.resize(job.rows * width);
         for (size_t r = 0; r < job.rows; ++r) std::copy_n(job.in + r * columns, columns, job.padded.data() + r * width);
@@ -142,7 +143,7 @@ void WeightProduct::prepare_rows(std::span<Job> jobs, ThreadPool& threads) const
 void WeightProduct::run(const Job& job, Range panels) const {
   cpu::GemmOutput out{job.out, job.weights->rows};
   if (uses_bf16_)
-    cpu::bf16_gemm(isa_).multiply(*job.weights, job.rounded.data(), job.stride, out, panels, {0, job.rows});
+    cpu::bf16_gemm(isa_).multiply(*job.weights, job.rounded.as<uint16_t>().data(), job.stride, out, panels, {0, job.rows});
   else
     cpu::float_gemm(job.weights->code_type, isa_).multiply(*job.weights, job.x, job.stride, out, panels, {0, job.rows});
 }
@@ -151,7 +152,7 @@ std::vector<Tensor> WeightProduct::multiply(std::span<const Tensor> inputs, Thre
   std::vector<Tensor> floats, outputs;
   for (const Tensor& input : inputs) {
     floats.push_back(convert(input, ElementType::f32));
-    outputs.emplace_back(ElementType::f32, output_shape(input.shape()));
+    outputs.push_back(Tensor::uninitialized(ElementType::f32, output_shape(input.shape())));
   }
   std::vector<Job> jobs = jobs_of(floats, outputs);
   prepare_rows(jobs, threads);

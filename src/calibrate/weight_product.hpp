@@ -27,6 +27,7 @@ class WeightProduct {
   /// Whether an x of this shape can be multiplied: [.., columns], for a stack as many matrices as there are weights, or one for all.
   bool takes(const Shape& x) const;
   Shape output_shape(const Shape& x) const;
+  bool is_stack() const { return matrices_.size() > 1; }
   /// The products of several x of any float type, in the layer's type.
   std::vector<Tensor> multiply(std::span<const Tensor> inputs, ThreadPool& threads) const;
 

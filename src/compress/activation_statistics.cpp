@@ -38,11 +38,17 @@ void require_finite(double value, size_t index, const std::string& layer) {
     fail(ErrorKind::corrupt, "calibration sample {} gives layer '{}' an input that is infinite or not a number", index, layer);
 }
 
+/// Token after token, four of them for each time that a sum is read and written.
 std::vector<double> column_sums(const Sample& sample, size_t matrix) {
-  std::vector<double> sums(sample.columns, 0.0);
+  size_t columns = sample.columns, t = 0;
+  std::vector<double> sums(columns, 0.0);
   const float* x = sample.matrix(matrix);
-  for (size_t t = 0; t < sample.tokens; ++t, x += sample.columns)
-    for (size_t c = 0; c < sample.columns; ++c) sums[c] += static_cast<double>(x[c]);
+  for (; t + 4 <= sample.tokens; t += 4, x += 4 * columns)
+    for (size_t c = 0; c < columns; ++c)
+      sums[c] = sums[c] + static_cast<double>(x[c]) + static_cast<double>(x[columns + c]) + static_cast<double>(x[2 * columns + c]) +
+                static_cast<double>(x[3 * columns + c]);
+  for (; t < sample.tokens; ++t, x += columns)
+    for (size_t c = 0; c < columns; ++c) sums[c] += static_cast<double>(x[c]);
   return sums;
 }
 

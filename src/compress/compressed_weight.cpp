@@ -117,18 +117,33 @@ ElementType code_type(const WeightTask& task) {
 }
 
 SecondOrderScale::SecondOrderScale(std::shared_ptr<const WeightTask> task)
-    : task_(std::move(task)), shape_(task_->layout.scales.size(), 1) {}
+    : task_(std::move(task)), shape_(task_->layout.scales.size(), 1) {
+  const WeightLayout& layout = task_->layout;
+  step_ = std::max<size_t>(1, kPieceOfWeight / std::max<size_t>(1, layout.columns * layout.group_size()));
+  left_ = (layout.blocks + step_ - 1) / step_;
+}
 
+/// The constants are written by the threads of a loop, which cannot run another: so they share the pass when they come to it.
 float SecondOrderScale::value() const {
-  std::call_once(once_, [&] {
-    const WeightLayout& layout = task_->layout;
-    size_t per_block = layout.columns * layout.group_size(), step = std::max<size_t>(1, kPieceOfWeight / per_block);
-    float largest = 0;
-    for (size_t begin = 0; begin < layout.blocks; begin += step)
-      largest = std::max(largest, largest_scale(*task_, begin, std::min(begin + step, layout.blocks)));
-    value_ = second_order_scale(largest, layout.group_count());
-  });
-  return value_;
+  size_t blocks = task_->layout.blocks;
+  for (size_t begin; (begin = next_.fetch_add(1) * step_) < blocks;) {
+    try {
+      finish_part(largest_scale(*task_, begin, std::min(begin + step_, blocks)), nullptr);
+    } catch (...) {
+      finish_part(0, std::current_exception());
+    }
+  }
+  std::unique_lock lock(mutex_);
+  done_.wait(lock, [&] { return left_ == 0; });
+  if (error_) std::rethrow_exception(error_);
+  return second_order_scale(largest_, task_->layout.group_count());
+}
+
+void SecondOrderScale::finish_part(float largest, std::exception_ptr error) const {
+  std::lock_guard lock(mutex_);
+  largest_ = std::max(largest_, largest);
+  if (error && !error_) error_ = std::move(error);
+  if (--left_ == 0) done_.notify_all();
 }
 
 void SecondOrderScale::produce(int64_t begin, int64_t end, std::span<const std::span<std::byte>> out) const {
@@ -154,6 +169,7 @@ void CompressedWeight::produce(int64_t begin, int64_t end, std::span<const std::
   // Codes that fill bytes in part are merged into them, and padding is zero.
   for (size_t i = 0; i < output_count(); ++i)
     if (bit_width(type(i)) < 8) std::fill(out[i].begin(), out[i].end(), std::byte{0});
+  float second_order = second_order_ ? second_order_->value() : 1.0f;
   Batch batch;
   for (const GroupBatch& groups : group_batches(layout, first_block, last_block)) {
     read_groups(reader, layout, groups, batch.weights);
@@ -162,7 +178,7 @@ void CompressedWeight::produce(int64_t begin, int64_t end, std::span<const std::
     quantize_batch(*task_, groups.first_group, batch);
     store_codes(layout, groups, batch, type(kCodes), out[kCodes].data(), first_element);
     size_t at = groups.first_group - first_group;
-    pack_scales(type(kScales), batch.scales, second_order_ ? second_order_->value() : 1.0f, out[kScales].data(), at);
+    pack_scales(type(kScales), batch.scales, second_order, out[kScales].data(), at);
     if (output_count() > kZeroPoints) pack_codes(type(kZeroPoints), batch.zero_points, out[kZeroPoints].data(), at);
   }
 }

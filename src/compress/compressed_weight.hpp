@@ -1,5 +1,8 @@
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,10 +32,11 @@ struct WeightTask {
 ElementType code_type(const WeightTask& task);
 
 /// The one f32 scale over all group scales of nvfp4 ("second_order_scale"), of shape [1, .., 1]. It takes a pass over the whole
-/// weight, made when it is first asked for. Thread-safe.
+/// weight, made when it is first asked for: threads that ask meanwhile make parts of it instead of waiting. Thread-safe.
 class SecondOrderScale final : public ConstantSource {
  public:
   explicit SecondOrderScale(std::shared_ptr<const WeightTask> task);
+  /// Throws what reading the weight throws.
   float value() const;
 
   size_t output_count() const override { return 1; }
@@ -42,10 +46,17 @@ class SecondOrderScale final : public ConstantSource {
   void produce(int64_t begin, int64_t end, std::span<const std::span<std::byte>> out) const override;
 
  private:
+  void finish_part(float largest, std::exception_ptr error) const;
+
   std::shared_ptr<const WeightTask> task_;
   Shape shape_;
-  mutable std::once_flag once_;
-  mutable float value_ = 0;
+  size_t step_;  // blocks of a part of the pass
+  mutable std::atomic<size_t> next_{0};
+  mutable std::mutex mutex_;
+  mutable std::condition_variable done_;
+  mutable size_t left_;  // parts
+  mutable float largest_ = 0;
+  mutable std::exception_ptr error_;
 };
 
 /// Codes, scales and (asymmetric modes) zero points of a float weight, made from slices of it on demand. Immutable and

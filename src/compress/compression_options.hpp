@@ -70,10 +70,8 @@ struct CompressionPlan {
   /// Whether layers are ranked by what they read.
   bool ranks_by_data() const { return has_data && ratio != 1 && sensitivity_metric != SensitivityMetric::weight_quantization_error; }
   bool awq_takes_data() const { return awq && has_data && advanced.awq_params.prefer_data_aware_scaling; }
-  /// Whether a method needs the means of what layers read.
-  bool needs_means() const {
-    return awq_takes_data() || lora_correction || mode == CompressWeightsMode::adaptive_codebook || (scale_estimation && !gptq);
-  }
+  /// Whether a method needs the means of what every layer reads; AWQ needs those of some.
+  bool needs_all_means() const { return lora_correction || mode == CompressWeightsMode::adaptive_codebook || (scale_estimation && !gptq); }
 };
 
 /// Checks options and fills defaults in. `has_data`: calibration samples are given. Throws Error{invalid_argument} for combinations that

@@ -75,18 +75,20 @@ void Compressor::choose() {
 }
 
 void Compressor::collect() {
-  bool ranks = plan_.ranks_by_data(), means = plan_.needs_means();
-  if (!ranks && !means) return;
+  bool sensitivity = plan_.ranks_by_data(), means = plan_.needs_all_means();
   std::vector<StatisticsRequest> requests;
-  auto add = [&](const WeightedLayer& layer, bool sensitivity) {
+  auto add = [&](const WeightedLayer& layer, bool means_of_layer, bool sensitivity_of_layer) {
     size_t input = 1 - std::min<size_t>(layer.port, 1);
-    requests.push_back({layer.layer, input, is_stacked(layer), means && reads_tokens(layer), sensitivity});
+    requests.push_back({layer.layer, input, is_stacked(layer), means_of_layer && reads_tokens(layer), sensitivity_of_layer});
   };
-  for (size_t i : assignment_.chosen)
-    if (const WeightedLayer& layer = assignment_.weights[i].layer; layer.kind == LayerKind::matmul) add(layer, ranks);
+  if (sensitivity || means)
+    for (size_t i : assignment_.chosen)
+      if (const WeightedLayer& layer = assignment_.weights[i].layer; layer.kind == LayerKind::matmul) add(layer, means, sensitivity);
   if (plan_.awq_takes_data())
-    for (const AwqTarget& target : awq_targets_)
-      if (target.previous) add(*target.previous, false);
+    for (const AwqTarget& target : awq_targets_) {
+      add(assignment_.weights[target.weight].layer, true, false);
+      if (target.previous) add(*target.previous, true, false);
+    }
   if (!requests.empty()) statistics_ = collect_statistics(graph_, *calibration_, requests, plan_, context_, progress_);
 }
 
@@ -143,7 +145,7 @@ void Compressor::apply_methods(GraphEdits& edits) {
   if (!awq_targets_.empty()) methods.apply_awq(awq_targets_, statistics_);
   for (WeightWork& work : works_)
     if (work.task) work.task->weight = work.weight.layer.constant->constant();
-  if (plan_.needs_means()) methods.estimate(statistics_, levels_.codebook);
+  if (plan_.needs_all_means()) methods.estimate(statistics_, levels_.codebook);
   if (plan_.gptq) methods.run_gptq(*calibration_);
 }
 

@@ -57,12 +57,12 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 
 constexpr size_t kAlignment = 64;  // a cache line, and the widest vector register
 
-std::shared_ptr<std::byte> allocate_zeroed(size_t bytes) {
+std::shared_ptr<std::byte> allocate(size_t bytes, bool zeroed = true) {
   if (bytes > static_cast<size_t>(PTRDIFF_MAX)) fail(ErrorKind::exhausted, "out of memory: a tensor of {} bytes does not fit", bytes);
   size_t rounded = std::max(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
   if (!memory) fail(ErrorKind::exhausted, "out of memory: a tensor of {} bytes does not fit", bytes);
-  std::memset(memory, 0, rounded);
+  if (zeroed) std::memset(memory, 0, rounded);
   return {memory, [](std::byte* p) { std::free(p); }};
 }
 
@@ -126,10 +126,20 @@ size_t packed_bytes(ElementType type, size_t count) {
 
 std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ",")); }
 
-Tensor::Tensor(ElementType type, Shape shape) : type_(type), shape_(std::move(shape)) {
+Tensor::Tensor(ElementType type, Shape shape) : type_(type), shape_(std::move(shape)) { own_memory(true); }
+
+Tensor Tensor::uninitialized(ElementType type, Shape shape) {
+  Tensor out;
+  out.type_ = type;
+  out.shape_ = std::move(shape);
+  out.own_memory(false);
+  return out;
+}
+
+void Tensor::own_memory(bool zeroed) {
   count_ = element_count(shape_);
   bytes_ = packed_bytes(type_, count_);
-  auto memory = allocate_zeroed(bytes_);
+  auto memory = allocate(bytes_, zeroed);
   data_ = memory.get();
   owner_ = std::move(memory);
   writable_ = true;
@@ -175,11 +185,11 @@ Tensor Tensor::aligned() const {
 
 Tensor Tensor::clone() const {
   if (type_ == ElementType::string) {
-    auto memory = allocate_zeroed(bytes_);
+    auto memory = allocate(bytes_, false);
     std::memcpy(memory.get(), data_, bytes_);
     return view(type_, shape_, {memory.get(), bytes_}, memory);
   }
-  Tensor out(type_, shape_);
+  Tensor out = uninitialized(type_, shape_);
   if (bytes_ > 0) std::memcpy(out.mutable_data(), data_, bytes_);
   return out;
 }

@@ -94,6 +94,24 @@ TEST(LockstepCalibration, ThreadsAndMemoryLimitChangeNoBits) {
   EXPECT_TRUE(test::listing(scratch.path()).empty());
 }
 
+/// As many as let each of two threads take some through a layer by itself, short ones together.
+Samples many_samples() { return test::random_samples({100, 60, 30, 5, 96, 130, 110, 97, 20, 20, 20, 20, 20, 99, 101, 120, 96, 7}, 250); }
+
+TEST(LockstepCalibration, SamplesThatThreadsTakeAloneChangeNoBits) {
+  Graph graph = fixture("llama");
+  Samples samples = many_samples();
+  auto alone = calibrated(graph, samples, kF32, 2), together = calibrated(graph, samples, kF32, 8);
+  EXPECT_TRUE(are_same(alone, together));
+  EXPECT_LT(difference(alone, test::reference(fixture("llama"), samples)), 2e-5);
+  test::ScratchDirectory scratch;
+  EXPECT_TRUE(are_same(calibrated(graph, samples, {0, scratch.path(), ProductPrecision::f32}, 2), together));
+}
+
+TEST(LockstepCalibration, StackedExpertsOfManySamplesAreThoseOfTheReference) {
+  Graph graph = fixture("qwen2_moe");
+  EXPECT_LT(difference(calibrated(graph, many_samples(), kF32), test::reference(fixture("qwen2_moe"), many_samples())), 2e-5);
+}
+
 TEST(LockstepCalibration, GroupsOfSamplesChangeNoBits) {
   Graph graph = fixture("llama");
   Samples samples = test::random_samples({20, 9, 20, 33, 2, 7}, 250);
@@ -179,6 +197,16 @@ TEST(LockstepCalibration, CanBeCancelled) {
   CancelLater progress(7);
   LockstepCalibration calibration(test::random_samples({6}, 250), context, &progress);
   EXPECT_TRUE(fails(ErrorKind::cancelled, {}, [&] { calibration.run(graph, test::layers_of(graph), [](Node&, const LayerInputs&) {}); }));
+}
+
+TEST(LockstepCalibration, CanBeCancelledWhileThreadsGoAlone) {
+  Graph graph = fixture("llama");
+  Context context({2, {}});
+  for (int calls : {10, 40, 60}) {
+    CancelLater progress(calls);
+    LockstepCalibration calibration(many_samples(), context, &progress);
+    EXPECT_TRUE(fails(ErrorKind::cancelled, {}, [&] { calibration.run(graph, test::layers_of(graph), [](Node&, const LayerInputs&) {}); }));
+  }
 }
 
 void run_plainly(Graph& graph, const Samples& samples, const std::vector<Node*>& layers) {

@@ -1,7 +1,13 @@
 #include "compress/compressed_weight.hpp"
 
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <numeric>
 #include <random>
+#include <set>
+#include <thread>
 
 #include "compress/sensitivity.hpp"
 #include "fixture.hpp"
@@ -100,6 +106,73 @@ INSTANTIATE_TEST_SUITE_P(Layouts, Sliced,
                                          Case{{3, 5, 32}, {2}, Mode::nf4, 8, 3},                 // experts [E, O, C]
                                          Case{{4, 6, 3, 3}, {0, 2, 3}, Mode::int8_asym, -1, 4},  // transposed convolution
                                          Case{{37, 64}, {1}, Mode::nvfp4, 16, 37}));
+
+/// A weight whose rows are made by several threads at once, or not at all.
+class SharedWeight final : public ConstantSource {
+ public:
+  SharedWeight(Tensor tensor, size_t threads) : tensor_(std::move(tensor)), threads_(threads) {}
+  size_t output_count() const override { return 1; }
+  ElementType type(size_t) const override { return ElementType::f32; }
+  const Shape& shape(size_t) const override { return tensor_.shape(); }
+  int64_t rows() const override { return tensor_.shape()[0]; }
+  void produce(int64_t begin, int64_t end, std::span<const std::span<std::byte>> out) const override {
+    wait_for_others();
+    size_t row = tensor_.byte_size() / static_cast<size_t>(rows());
+    auto bytes = tensor_.bytes().subspan(static_cast<size_t>(begin) * row, static_cast<size_t>(end - begin) * row);
+    std::copy(bytes.begin(), bytes.end(), out[0].begin());
+  }
+
+ private:
+  void wait_for_others() const {
+    std::unique_lock lock(mutex_);
+    seen_.insert(std::this_thread::get_id());
+    came_.notify_all();
+    if (!came_.wait_for(lock, std::chrono::seconds(20), [&] { return seen_.size() >= threads_; }))
+      throw Error(ErrorKind::cancelled, "no other thread came");
+  }
+
+  Tensor tensor_;
+  size_t threads_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable came_;
+  mutable std::set<std::thread::id> seen_;
+};
+
+TEST(SecondOrderScale, ThreadsThatNeedItMakeItTogether) {
+  Tensor weight = random_weight({4096, 1024});  // in four parts
+  float expected = SecondOrderScale(make_task(weight, {1}, Mode::nvfp4, 16)).value();
+  auto shared = std::make_shared<SharedWeight>(weight, 3);
+  SecondOrderScale scale(make_task({shared, 0}, {1}, Mode::nvfp4, 16));
+  ThreadPool threads(3);
+  std::vector<float> values(3);
+  threads.parallel_for(values.size(), 1, [&](size_t begin, size_t) { values[begin] = scale.value(); });
+  EXPECT_EQ(values, std::vector<float>(3, expected));
+}
+
+TEST(SecondOrderScale, WhatAPartThrowsReachesEveryoneWhoAsks) {
+  class Broken final : public ConstantSource {
+   public:
+    size_t output_count() const override { return 1; }
+    ElementType type(size_t) const override { return ElementType::f32; }
+    const Shape& shape(size_t) const override { return shape_; }
+    int64_t rows() const override { return shape_[0]; }
+    void produce(int64_t, int64_t, std::span<const std::span<std::byte>>) const override { throw Error(ErrorKind::corrupt, "torn"); }
+
+   private:
+    Shape shape_{4096, 1024};
+  };
+  SecondOrderScale scale(make_task({std::make_shared<Broken>(), 0}, {1}, Mode::nvfp4, 16));
+  ThreadPool threads(2);
+  std::atomic<int> thrown = 0;
+  threads.parallel_for(3, 1, [&](size_t, size_t) {
+    try {
+      scale.value();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::corrupt) ++thrown;
+    }
+  });
+  EXPECT_EQ(thrown, 3);
+}
 
 TEST(WeightLayout, TransposedConvolutionGathersScatteredChannels) {
   Tensor weight = random_weight({4, 6, 3, 3});

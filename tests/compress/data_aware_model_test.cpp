@@ -236,6 +236,31 @@ TEST_F(LlamaModel, StatisticsMayComeInGroups) {
   }
 }
 
+/// Notes the layers that are looked at.
+class NotingCalibration final : public Calibration {
+ public:
+  explicit NotingCalibration(Calibration& inner) : inner_(inner) {}
+  size_t sample_count() const override { return inner_.sample_count(); }
+  void run(Graph& graph, std::span<Node* const> layers, const Visitor& visit) override {
+    for (const Node* layer : layers) names.push_back(layer->name());
+    inner_.run(graph, layers, visit);
+  }
+  std::vector<std::string> names;
+
+ private:
+  Calibration& inner_;
+};
+
+TEST_F(LlamaModel, AwqAloneLooksAtTheLayersThatItScalesAndThoseBeforeThem) {
+  Graph graph = read();
+  Lockstep samples = calibration();
+  NotingCalibration noting(samples);
+  compress_weights(graph, {.mode = CompressWeightsMode::int4_sym, .group_size = 64, .awq = true}, context_, nullptr, &noting);
+  EXPECT_FALSE(noting.names.empty());
+  for (const std::string& name : noting.names)
+    EXPECT_TRUE(name.find("up_proj") != std::string::npos || name.find("down_proj") != std::string::npos) << name;
+}
+
 class FailingCalibration final : public Calibration {
  public:
   FailingCalibration(Calibration& inner, size_t layers) : inner_(inner), left_(layers) {}
@@ -256,7 +281,7 @@ TEST_F(LlamaModel, AFailureLeavesTheGraphAsItWas) {
   Graph graph = read();
   size_t nodes = graph.nodes().size();
   WeightCompression options{.mode = CompressWeightsMode::int4_sym, .group_size = 64, .awq = true, .gptq = true};
-  for (size_t layers : {0u, 5u, 30u}) {  // during statistics, and during GPTQ
+  for (size_t layers : {0u, 5u, 20u}) {  // during statistics, and during GPTQ
     Lockstep samples = calibration();
     FailingCalibration failing(samples, layers);
     EXPECT_THROW(compress_weights(graph, options, context_, nullptr, &failing), Error);

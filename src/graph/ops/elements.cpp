@@ -25,12 +25,21 @@ Tensor retyped(const Tensor& tensor, ElementType type) {
   return Tensor::view(type, tensor.shape(), tensor.bytes(), owner);
 }
 
+void check_size(ElementType type, const Shape& shape) {
+  if (packed_bytes(type, element_count(shape)) > kMaxBytes)
+    fail(ErrorKind::exhausted, "a result of shape {} and type {} is larger than 16 GiB", to_string(shape), to_string(type));
+}
+
 }  // namespace
 
 Tensor make_output(ElementType type, Shape shape) {
-  if (packed_bytes(type, element_count(shape)) > kMaxBytes)
-    fail(ErrorKind::exhausted, "a result of shape {} and type {} is larger than 16 GiB", to_string(shape), to_string(type));
+  check_size(type, shape);
   return Tensor(type, std::move(shape));
+}
+
+Tensor make_unset_output(ElementType type, Shape shape) {
+  check_size(type, shape);
+  return Tensor::uninitialized(type, std::move(shape));
 }
 
 size_t element_bytes(const Tensor& tensor) {
@@ -194,9 +203,10 @@ std::optional<size_t> outer_offset(const Odometer& at, const std::vector<AxisMap
 
 Tensor remap_axes(const Tensor& data, const std::vector<AxisMap>& maps, std::span<const std::byte> fill) {
   size_t bytes = element_bytes(data);
-  Tensor out = make_output(data.type(), mapped_shape(data, maps));
+  bool is_filled = has_fill(maps);
+  Tensor out = (is_filled ? make_output : make_unset_output)(data.type(), mapped_shape(data, maps));
   if (out.size() == 0) return out;
-  if (!fill.empty() && has_fill(maps)) fill_with(out, fill);
+  if (!fill.empty() && is_filled) fill_with(out, fill);
   size_t axes = maps.size();  // leading axes that are not simply copied whole
   while (axes > 0 && is_identity(maps[axes - 1], data.shape()[axes - 1])) --axes;
   if (axes == 0) {
@@ -223,7 +233,7 @@ Tensor permute_axes(const Tensor& data, std::span<const size_t> order) {
   std::vector<size_t> strides = dense_strides(data.shape());
   Shape shape;
   for (size_t axis : order) shape.push_back(data.shape()[axis]);
-  Tensor out = make_output(data.type(), shape);
+  Tensor out = make_unset_output(data.type(), shape);
   if (out.size() == 0) return out;
   size_t moved = order.size();  // axes behind these stay where they are and are copied whole
   while (moved > 0 && order[moved - 1] == moved - 1) --moved;

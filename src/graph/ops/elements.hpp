@@ -12,6 +12,8 @@ namespace nibble {
 
 /// A zeroed tensor for a result.
 Tensor make_output(ElementType type, Shape shape);
+/// The same with memory that holds anything, for a result of which every byte is written.
+Tensor make_unset_output(ElementType type, Shape shape);
 
 /// Bytes of an element; Error{unsupported} for strings and elements smaller than a byte.
 size_t element_bytes(const Tensor& tensor);

@@ -164,7 +164,7 @@ void evaluate_arithmetic(EvalContext& context) {
   with_compute_type(merge_types(a.type(), b.type()), [&](auto zero) {
     using C = decltype(zero);
     Tensor left = to_compute<C>(a), right = to_compute<C>(b);
-    Tensor out = make_output(left.type(), shape);
+    Tensor out = make_unset_output(left.type(), shape);
     zip(walk, left.as<C>().data(), right.as<C>().data(), out.as_mutable<C>().data(), op);
     context.outputs[0] = convert(out, a.type());
   });

@@ -63,7 +63,7 @@ void evaluate_concat(EvalContext& context) {
   bool packed = moves_packed(type, view.inner);
   std::vector<Tensor> parts;
   for (const Tensor& input : context.inputs) parts.push_back(packed ? input : whole_bytes(input));
-  Tensor out = make_output(parts[0].type(), shape);
+  Tensor out = make_unset_output(parts[0].type(), shape);
   std::byte* to = out.mutable_data();
   for (size_t outer = 0; out.size() > 0 && outer < view.outer; ++outer)
     for (const Tensor& part : parts) {
@@ -83,7 +83,7 @@ void split(EvalContext& context, size_t axis, std::span<const int64_t> lengths) 
   for (size_t i = 0; i < lengths.size(); ++i) {
     Shape shape = data.shape();
     shape[axis] = lengths[i];
-    Tensor out = make_output(data.type(), shape);
+    Tensor out = make_unset_output(data.type(), shape);
     size_t bytes = static_cast<size_t>(lengths[i]) * unit;
     for (size_t outer = 0; out.size() > 0 && outer < view.outer; ++outer)
       std::memcpy(out.mutable_data() + outer * bytes, data.data() + (outer * view.size + first) * unit, bytes);
