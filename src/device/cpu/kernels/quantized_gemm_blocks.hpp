@@ -14,9 +14,8 @@
 namespace nibble::cpu {
 namespace {
 
-/// Columns / 32 that all rows of a block are multiplied with before the next: 3 panels of 512 columns are 24 KB of 8-bit codes, which stay
-/// in L1.
-constexpr size_t kBlockChunks = 16;
+/// Bytes of codes of the columns that all rows of a block are multiplied with before the next: they stay in L1.
+constexpr size_t kBlockBytes = size_t{24} << 10;
 /// Rows that share an unpacked block of weights. Of each only the block's columns are read, so that they stay in L2.
 constexpr size_t kBlockRows = 192;
 
@@ -223,9 +222,9 @@ class PanelProduct {
   const Range rows_;
   const size_t count_, tiles_ = (count_ + Shape::kRows - 1) / Shape::kRows;
   const size_t chunks_ = chunks_of(w_), packed_bytes_ = kChunk * kPanelRows / (w_.code_type == CodeType::u4 ? 2 : 1);
-  const size_t limit_ = tiles_ == 1 ? Shape::kMostChunks : kBlockChunks;  ///< chunks in a block
+  const size_t limit_ = tiles_ == 1 ? Shape::kMostChunks : Shape::kTileChunks;  ///< chunks in a block
   Tile<V> tile_;
-  alignas(64) uint8_t unpacked_[P][Shape::kUnpacks ? kBlockChunks * Dot::kChunkBytes : 1];
+  alignas(64) uint8_t unpacked_[P][Shape::kUnpacks ? Shape::kMostChunks * Dot::kChunkBytes : 1];
   alignas(64) float y_[Shape::kMostRows * kWidth], t_[Shape::kMostRows * kWidth];
 };
 
@@ -249,7 +248,7 @@ void multiply_rows(const PackedMatrix& w, const QuantizedRows& x, const GemmOutp
 template <class D, size_t R>
 struct Few {
   using Dot = D;
-  static constexpr size_t kMostRows = 16, kMostChunks = SIZE_MAX, kPanels = 1, kRows = R;
+  static constexpr size_t kMostRows = 16, kMostChunks = SIZE_MAX, kTileChunks = kBlockBytes / D::kChunkBytes, kPanels = 1, kRows = R;
   static constexpr bool kUnpacks = false, kStreams = true;
 };
 
@@ -257,7 +256,8 @@ struct Few {
 template <class D, size_t P, size_t R, bool Unpacks>
 struct Many {
   using Dot = D;
-  static constexpr size_t kMostRows = kBlockRows, kMostChunks = kBlockChunks, kPanels = P, kRows = R;
+  static constexpr size_t kMostRows = kBlockRows, kMostChunks = kBlockBytes / (P * D::kChunkBytes), kPanels = P, kRows = R;
+  static constexpr size_t kTileChunks = kMostChunks;
   static constexpr bool kUnpacks = Unpacks, kStreams = false;
 };
 
