@@ -227,6 +227,24 @@ TEST_F(WeightMatch, ZeroPointsInOtherGroupsThanScalesAreComputed) {
   expect_computed(flat(add("Multiply", {add("Subtract", {codes, zeros}), constant(ElementType::f32, per_group(4))})));
 }
 
+TEST_F(WeightMatch, TwoZeroPointsAreComputed) {
+  Value codes = to(constant(ElementType::u8, {kRows, kColumns}), "f32");
+  for (size_t i = 0; i < 2; ++i) codes = add("Subtract", {codes, to(constant(ElementType::u8, {kRows, 1}), "f32")});
+  expect_computed(add("Multiply", {codes, constant(ElementType::f32, {kRows, 1})}));
+}
+
+TEST_F(WeightMatch, ZeroPointsOfACodebookAreComputed) {
+  Value table = constant(ElementType::f32, {16}), axis = graph_.add_constant(Tensor::scalar<int64_t>(0)).output();
+  Value codes = add("Gather", {table, to(constant(ElementType::u4, {kRows, kColumns}), "i32"), axis}, {{"batch_dims", "0"}});
+  Value shifted = add("Subtract", {codes, to(constant(ElementType::u4, {kRows, 1}), "f32")});
+  expect_computed(add("Multiply", {shifted, constant(ElementType::f32, {kRows, 1})}));
+}
+
+TEST_F(WeightMatch, DifferencesThatWrapAroundAreComputed) {
+  Value shifted = add("Subtract", {constant(ElementType::u8, {kRows, kColumns}), constant(ElementType::u8, {kRows, 1})});
+  expect_computed(add("Multiply", {to(shifted, "f32"), constant(ElementType::f32, {kRows, 1})}));
+}
+
 TEST_F(WeightMatch, TwoFactorsAreComputed) {
   Value codes = to(constant(ElementType::i8, {kRows, kColumns}), "f32");
   Value once = add("Multiply", {codes, constant(ElementType::f32, {kRows, 1})});

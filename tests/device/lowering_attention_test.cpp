@@ -104,6 +104,11 @@ std::vector<Edit> other_masks() {
 
 INSTANTIATE_TEST_SUITE_P(OtherMasks, LoweringAttention, testing::ValuesIn(other_masks()), test::edit_name);
 
+/// The part [begin, end) of a dimension.
+Value part(Editor& e, Value value, int64_t axis, int64_t begin, int64_t end) {
+  return e.add("Slice", {value, e.ints({begin}), e.ints({end}), e.ints({1}), e.ints({axis})});
+}
+
 std::vector<Edit> queries_and_keys() {
   Edits edits;
   edits.llama("ScaleOfAttention", [](Editor& e) { e.map_attention_input(4, [&](Value) { return e.number(0.11f); }); });
@@ -131,6 +136,32 @@ std::vector<Edit> queries_and_keys() {
         });
       },
       Planned::no, "cached");
+  edits.llama(
+      "AllHeadsReadTheFirst",
+      [](Editor& e) {
+        for (size_t input : {1, 2}) e.map_attention_input(input, [&](Value x) { return part(e, x, 1, 0, 1); });
+      },
+      Planned::no, "cached");
+  edits.llama(
+      "NoHeads",
+      [](Editor& e) {
+        Node* node = e.attentions()[0];
+        Value q = node->input(0);
+        for (size_t input : {0, 1, 2}) node->set_input(input, part(e, node->input(input), 1, 0, 0));
+        Value all = e.add("Concat", {q, node->output()}, {{"axis", "1"}});
+        e.graph().replace_uses(node->output(), all, all.node);
+      },
+      Planned::no);
+  edits.llama(
+      "KeysOfNoBatch",
+      [](Editor& e) {
+        Node* node = e.attentions()[0];
+        std::vector<Value> inputs = node->inputs();
+        inputs[1] = part(e, inputs[1], 0, 0, 0);
+        Value all = e.add("Concat", {node->output(), e.add(node->type(), inputs, node->attributes())}, {{"axis", "0"}});
+        e.graph().replace_uses(node->output(), all, all.node);
+      },
+      Planned::no);
   edits.llama(
       "KeysAsValues",
       [](Editor& e) {

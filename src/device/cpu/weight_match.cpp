@@ -83,15 +83,22 @@ class Matcher {
 
   bool match_codes(Value value) {
     value = skip_converts(value);
-    if (value.node->is("Subtract")) {
-      auto zero = stored_constant(value.node->input(1));
-      if (!zero || !is_integer(zero->type())) return false;
-      Value codes = value.node->input(0);
-      if (!match_codes(codes) || !is_integer(weight_.codes.type())) return false;
-      weight_.zero_points = *zero;
-      return fits(zero->shape());
-    }
+    if (value.node->is("Subtract")) return match_shifted_codes(*value.node);
     if (value.node->is("Gather")) return match_codebook(*value.node);
+    return match_stored_codes(value);
+  }
+
+  /// Codes minus zero points, in floats: integers would wrap around.
+  bool match_shifted_codes(const Node& subtract) {
+    auto zero = stored_constant(subtract.input(1));
+    if (!zero || !is_integer(zero->type()) || !is_float(subtract.output_info().type)) return false;
+    if (!match_stored_codes(subtract.input(0)) || !is_integer(weight_.codes.type())) return false;
+    if (!fits(zero->shape())) return false;
+    weight_.zero_points = *zero;
+    return true;
+  }
+
+  bool match_stored_codes(Value value) {
     auto codes = stored_constant(value);
     if (!codes || !is_code_type(codes->type()) || element_count(codes->shape()) != weight_.rows * weight_.columns) return false;
     weight_.codes = *codes;

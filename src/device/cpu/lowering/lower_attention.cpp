@@ -28,10 +28,11 @@ void AttentionLowering::lower(Node& node) {
 }
 
 void AttentionLowering::require_tokens_third(Node& node) {
-  const Shape& q = builder_.form(node.input(0)).shape;
-  bool have_rank = true;
-  for (size_t i : {0, 1, 2}) have_rank &= builder_.form(node.input(i)).shape.size() == 4;
-  if (!have_rank || q[2] != 1) fail(ErrorKind::unsupported, "queries of shape {}", nibble::to_string(q));
+  for (size_t i : {0, 1, 2}) {
+    const Shape& shape = builder_.form(node.input(i)).shape;
+    if (shape.size() != 4 || shape[0] != 1 || shape[2] != 1 || element_count(shape) == 0)
+      fail(ErrorKind::unsupported, "queries, keys or values of shape {} for one token", nibble::to_string(shape));
+  }
   for (size_t i : {0, 1, 2})
     if (token_axis(builder_, node.input(i)).axis != 2)
       fail(ErrorKind::unsupported, "tokens are not the third dimension of queries, keys and values");

@@ -113,6 +113,7 @@ class ExpertRequests {
 void lower(PlanBuilder& builder, Node& node, const MoeMatch& moe) {
   for (Value value : {moe.x, moe.chosen, moe.weights}) require_tokens_before_last(builder, value);
   View x = builder.view(moe.x), chosen = builder.view(moe.chosen), weights = builder.view(moe.weights);
+  if (chosen.width != weights.width) fail(ErrorKind::unsupported, "{} weights for {} experts", weights.width, chosen.width);
   MoeExperts experts = ExpertRequests(moe, x.width, builder).run();
   const PartialShape& shape = node.output_info().shape;
   bool is_known = shape.rank_is_known() && shape.is_static() && element_count(shape.dims()) == x.width;

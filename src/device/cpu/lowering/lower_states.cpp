@@ -1,7 +1,5 @@
 #include "device/cpu/lowering/lower_states.hpp"
 
-#include <algorithm>
-
 #include "base/fail.hpp"
 #include "device/cpu/lowering/token_checks.hpp"
 
@@ -73,7 +71,8 @@ bool StateLowering::reads(const Form& form, const Cached& state, size_t heads) {
   auto repeated = static_cast<size_t>(form.shape[1]), dimensions = static_cast<size_t>(form.shape[3]);
   auto state_heads = static_cast<size_t>(state.shape[1]);
   if (form.terms.size() != 1 || form.shape[3] != state.shape[3] || state_heads == 0 || heads % state_heads != 0) return false;
-  size_t group = repeated / std::max<size_t>(1, std::min(repeated, state_heads));
+  if (repeated != heads && repeated != state_heads) return false;
+  size_t group = repeated / state_heads;
   for (size_t h = 0; h < repeated; ++h)
     for (size_t d = 0; d < dimensions; ++d) {
       size_t column = state.view.offset + h / group * dimensions + d;
