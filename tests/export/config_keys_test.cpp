@@ -42,7 +42,8 @@ struct PublishedConfig {
 
 void PrintTo(const PublishedConfig& c, std::ostream* out) { *out << c.name; }
 
-/// The keys that checkpoints are published with; sizes are theirs, long lists of factors are not.
+/// The keys that checkpoints are published with, as far as known: not all are copies of the files. Sizes are theirs, long lists of factors
+/// are not.
 std::vector<PublishedConfig> published_configs() {
   std::ifstream file(std::string(NIBBLE_SOURCE_DIR) + "/tests/data/export/published_configs.json");
   std::vector<PublishedConfig> configs;
