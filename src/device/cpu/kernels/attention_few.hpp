@@ -7,52 +7,6 @@
 namespace nibble::cpu {
 namespace {
 
-/// What the loops over few rows share, whatever the precision: the running softmax.
-template <class V>
-class FewRows {
- public:
-  /// `extra` sums a row besides the probabilities' own, in lanes.
-  FewRows(const AttentionTask& task, Scratch& scratch, size_t extra)
-      : task_(task),
-        rows_(task.tokens * task.heads),
-        lane_count_((1 + extra) * V::kLanes),
-        lanes_(scratch.take<float>(rows_ * lane_count_)) {
-    memset(lanes_, 0, rows_ * lane_count_ * sizeof(float));
-    memset(task.values, 0, rows_ * task.layout->value_lanes * sizeof(float));
-    for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
-  }
-
-  size_t rows() const { return rows_; }
-  float* extra(size_t row) const { return lanes_ + row * lane_count_ + V::kLanes; }
-  /// Of the probabilities of a row so far.
-  float sum(size_t row) const { return V::sum(V::load(lanes_ + row * lane_count_)); }
-  /// Scores [rows][32] of the block at `first` become probabilities.
-  void softmax(size_t first, float* scores) const {
-    bool whole = all_seen(first);
-    for (size_t row = 0; row < rows_; ++row) {
-      float* x = scores + row * kKvBlock;
-      if (task_.softcap != 0 || task_.slopes)
-        bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(task_.position + row / task_.heads),
-                       x);
-      RowSums sums{task_.maxima + row, lanes_ + row * lane_count_, lane_count_, task_.values + row * task_.layout->value_lanes,
-                   task_.layout->value_lanes};
-      softmax_row<V>(x, whole ? Seen{} : seen_by(task_, row / task_.heads, first), sums, x);
-    }
-  }
-  /// Whether all rows see the whole block.
-  bool all_seen(size_t first) const { return seen_by(task_, 0, first).all() && seen_by(task_, task_.tokens - 1, first).all(); }
-  /// What any of them sees of it.
-  Seen seen(size_t first) const { return seen_by_any(task_, 0, task_.tokens - 1, first); }
-  void finish() const {
-    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = sum(row);
-  }
-
- private:
-  const AttentionTask& task_;
-  size_t rows_, lane_count_;
-  float* lanes_;
-};
-
 inline Ahead block_after(const AttentionTask& task, size_t first) {
   return first + kKvBlock < task.key_end ? Ahead(task.blocks[first / kKvBlock + 1], task.layout->bytes) : Ahead();
 }
@@ -123,7 +77,7 @@ template <class V, class B>
 void attend_few_floats(const AttentionTask& task) {
   const KvLayout& layout = *task.layout;
   Scratch scratch(task.scratch);
-  FewRows<V> few(task, scratch, 0);
+  SoftmaxRows<V> few(task, scratch, 0);
   auto* queries = scratch.take<float>(layout.key_dim * kFewRows);
   spread_queries(task, queries);
   alignas(64) float scores[kFewRows * kKvBlock];

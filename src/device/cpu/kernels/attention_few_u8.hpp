@@ -240,7 +240,7 @@ class FewCodes {
   const AttentionTask& task_;
   const KvLayout& layout_;
   size_t key_groups_, value_groups_;
-  FewRows<V> few_;
+  SoftmaxRows<V> few_;
   Factor* queries_;      // [group][four dimensions][kFewRows]
   float* query_scales_;  // [group][kFewRows]
   float* query_sums_;

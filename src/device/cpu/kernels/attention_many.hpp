@@ -84,23 +84,20 @@ class ManyRows {
   explicit ManyRows(const AttentionTask& task)
       : task_(task),
         layout_(*task.layout),
-        rows_(task.tokens * task.heads),
-        depth_((layout_.key_dim + kStep - 1) / kStep),
         scratch_(task.scratch),
+        running_(task, scratch_),
+        rows_(running_.rows()),
+        depth_((layout_.key_dim + kStep - 1) / kStep),
         queries_(scratch_.take<E>((rows_ + V::kRows) * depth_)),
         keys_(scratch_.take<E>((layout_.key_dim + 1) / kStep * kKvBlock)),
-        values_(scratch_.take<E>(kBlockDepth * layout_.value_lanes)),
-        lanes_(scratch_.take<float>(rows_ * V::kLanes)) {
-    memset(lanes_, 0, rows_ * V::kLanes * sizeof(float));
-    memset(task.values, 0, rows_ * layout_.value_lanes * sizeof(float));
-    for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
+        values_(scratch_.take<E>(kBlockDepth * layout_.value_lanes)) {
     for (size_t row = 0; row < rows_; ++row) pack_query(row);
   }
 
   void run() {
     for (size_t first = task_.key_begin; first < task_.key_end; first += kKvBlock)
-      if (!seen_by_any(task_, 0, task_.tokens - 1, first).none()) attend_block(task_.blocks[first / kKvBlock], first);
-    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = V::sum(V::load(lanes_ + row * V::kLanes));
+      if (!running_.seen(first).none()) attend_block(task_.blocks[first / kKvBlock], first);
+    running_.finish();
   }
 
  private:
@@ -175,7 +172,10 @@ class ManyRows {
     alignas(64) float scores[V::kRows * kKvBlock];
     alignas(64) E probabilities[V::kRows * kBlockDepth];
     score_group<R>(row, scores);
-    for (size_t r = 0; r < R; ++r) softmax(row + r, first, whole, scores + r * kKvBlock, probabilities + r * kBlockDepth);
+    for (size_t r = 0; r < R; ++r) {
+      Seen seen = whole ? Seen{} : seen_by(task_, (row + r) / task_.heads, first);
+      running_.softmax(row + r, first, seen, scores + r * kKvBlock, probabilities + r * kBlockDepth);
+    }
     if (nonfinite_ == 0 || whole) return add_values<R>(any, row, probabilities);
     for (size_t r = 0; r < R; ++r)
       add_values_of_row(block, seen_by(task_, (row + r) / task_.heads, first), row + r, probabilities + r * kBlockDepth);
@@ -190,16 +190,6 @@ class ManyRows {
       multiply<V, R, V::kColumns, 1, V::kRows>(
           queries_ + row * depth_, keys_ + lane, kKvBlock, depth_, ahead, [](size_t, size_t) { return typename V::Float{}; },
           [&](size_t r, size_t n, auto sum) { V::store(scores + r * kKvBlock + lane + n * V::kLanes, sum); });
-  }
-
-  void softmax(size_t row, size_t first, bool whole, float* scores, E* probabilities) {
-    size_t lanes = layout_.value_lanes;
-    RowSums sums{task_.maxima + row, lanes_ + row * V::kLanes, V::kLanes, task_.values + row * lanes, lanes};
-    if (task_.softcap != 0 || task_.slopes) {
-      size_t position = task_.position + row / task_.heads;
-      bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(position), scores);
-    }
-    softmax_row<V>(scores, whole ? Seen{} : seen_by(task_, row / task_.heads, first), sums, probabilities);
   }
 
   template <size_t R>
@@ -231,12 +221,12 @@ class ManyRows {
 
   const AttentionTask& task_;
   const KvLayout& layout_;
-  size_t rows_, depth_;
   Scratch scratch_;
-  E* queries_;    // [group of kRows][depth][kRows]
-  E* keys_;       // [depth][32]
-  E* values_;     // [32 / kStep][value_lanes]
-  float* lanes_;  // [rows][kLanes]
+  SoftmaxRows<V> running_;
+  size_t rows_, depth_;
+  E* queries_;  // [group of kRows][depth][kRows]
+  E* keys_;     // [depth][32]
+  E* values_;   // [32 / kStep][value_lanes]
   uint32_t nonfinite_ = 0;
 };
 

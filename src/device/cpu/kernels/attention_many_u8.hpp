@@ -48,24 +48,21 @@ class ManyCodes {
   explicit ManyCodes(const AttentionTask& task)
       : task_(task),
         layout_(*task.layout),
-        rows_(task.tokens * task.heads),
-        depth_((layout_.key_dim + 1) / 2),
         scratch_(task.scratch),
+        running_(task, scratch_),
+        rows_(running_.rows()),
+        depth_((layout_.key_dim + 1) / 2),
         queries_(scratch_.take<Shorts>((rows_ + V::kRows) * depth_)),
         query_scales_(scratch_.take<float>(rows_)),
         keys_(scratch_.take<Shorts>(depth_ * kKvBlock)),
-        values_(scratch_.take<Shorts>(kBlockDepth * layout_.value_lanes)),
-        lanes_(scratch_.take<float>(rows_ * V::kLanes)) {
-    memset(lanes_, 0, rows_ * V::kLanes * sizeof(float));
-    memset(task.values, 0, rows_ * layout_.value_lanes * sizeof(float));
-    for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
+        values_(scratch_.take<Shorts>(kBlockDepth * layout_.value_lanes)) {
     for (size_t row = 0; row < rows_; ++row) round_query(row);
   }
 
   void run() {
     for (size_t first = task_.key_begin; first < task_.key_end; first += kKvBlock)
-      if (!seen_by_any(task_, 0, task_.tokens - 1, first).none()) attend_block(task_.blocks[first / kKvBlock], first);
-    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = V::sum(V::load(lanes_ + row * V::kLanes));
+      if (!running_.seen(first).none()) attend_block(task_.blocks[first / kKvBlock], first);
+    running_.finish();
   }
 
  private:
@@ -138,7 +135,7 @@ class ManyCodes {
     Seen seen[R];
     for (size_t r = 0; r < R; ++r) seen[r] = whole ? Seen{} : seen_by(task_, (row + r) / task_.heads, first);
     score_group<R>(row, scores);
-    for (size_t r = 0; r < R; ++r) softmax(row + r, first, seen[r], scores + r * kKvBlock);
+    for (size_t r = 0; r < R; ++r) running_.softmax(row + r, first, seen[r], scores + r * kKvBlock, scores + r * kKvBlock);
     for (size_t r = 0; r < R; ++r) units[r] = weigh(seen[r], scores + r * kKvBlock);
     round_weights<R>(scores, units, weights);
     if (nonfinite_ != 0)
@@ -159,16 +156,6 @@ class ManyCodes {
             auto scale = V::load(key_scales_.scales + column) * V::set(query_scales_[row + r]);
             V::store(scores + r * kKvBlock + column, V::to_float(sum) * scale);
           });
-  }
-
-  void softmax(size_t row, size_t first, const Seen& seen, float* scores) {
-    size_t lanes = layout_.value_lanes;
-    RowSums sums{task_.maxima + row, lanes_ + row * V::kLanes, V::kLanes, task_.values + row * lanes, lanes};
-    if (task_.softcap != 0 || task_.slopes) {
-      size_t position = task_.position + row / task_.heads;
-      bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(position), scores);
-    }
-    softmax_row<V>(scores, seen, sums, scores);
   }
 
   /// Probabilities become weights of the integers of values. Returns the greatest.
@@ -223,13 +210,13 @@ class ManyCodes {
 
   const AttentionTask& task_;
   const KvLayout& layout_;
-  size_t rows_, depth_;
   Scratch scratch_;
+  SoftmaxRows<V> running_;
+  size_t rows_, depth_;
   Shorts* queries_;  // [group of kRows][depth][kRows]
   float* query_scales_;
   Shorts* keys_;    // [depth][32]
   Shorts* values_;  // [16][value_lanes]
-  float* lanes_;    // [rows][kLanes]
   TokenScales key_scales_, value_scales_;
   uint32_t nonfinite_ = 0;
 };

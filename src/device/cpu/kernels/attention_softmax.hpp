@@ -1,6 +1,6 @@
 #pragma once
 
-// Private to the attention kernels: the online softmax of a row over a block of keys.
+// Private to the attention kernels: the online softmax of rows over blocks of keys.
 
 #include "device/cpu/kernels/attention_vectors.hpp"
 
@@ -126,6 +126,58 @@ inline void softmax_row(const float* scores, const Seen& seen, const RowSums& ro
   V::store(row.lanes, sum);
   store_elements<V>(probabilities, x);
 }
+
+/// The running softmax of all rows of a task: what every loop over blocks of keys keeps.
+template <class V>
+class SoftmaxRows {
+ public:
+  /// `extra` sums a row besides the probabilities' own, in lanes.
+  SoftmaxRows(const AttentionTask& task, Scratch& scratch, size_t extra = 0)
+      : task_(task),
+        rows_(task.tokens * task.heads),
+        lane_count_((1 + extra) * V::kLanes),
+        lanes_(scratch.take<float>(rows_ * lane_count_)) {
+    memset(lanes_, 0, rows_ * lane_count_ * sizeof(float));
+    memset(task.values, 0, rows_ * task.layout->value_lanes * sizeof(float));
+    for (size_t row = 0; row < rows_; ++row) task.maxima[row] = kLowest;
+  }
+
+  size_t rows() const { return rows_; }
+  float* extra(size_t row) const { return lanes_ + row * lane_count_ + V::kLanes; }
+  /// Of the probabilities of a row so far.
+  float sum(size_t row) const { return V::sum(V::load(lanes_ + row * lane_count_)); }
+  /// Scores of a row and the block at `first`, of which it sees `seen`, become probabilities.
+  template <class P>
+  [[gnu::always_inline]] void softmax(size_t row, size_t first, const Seen& seen, float* scores, P* probabilities) const {
+    size_t lanes = task_.layout->value_lanes;
+    RowSums sums{task_.maxima + row, lanes_ + row * lane_count_, lane_count_, task_.values + row * lanes, lanes};
+    if (task_.softcap != 0 || task_.slopes) {
+      size_t position = task_.position + row / task_.heads;
+      bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(position), scores);
+    }
+    softmax_row<V>(scores, seen, sums, probabilities);
+  }
+  /// Scores [rows][32] of the block at `first` become probabilities.
+  void softmax(size_t first, float* scores) const {
+    bool whole = all_seen(first);
+    for (size_t row = 0; row < rows_; ++row) {
+      float* x = scores + row * kKvBlock;
+      softmax(row, first, whole ? Seen{} : seen_by(task_, row / task_.heads, first), x, x);
+    }
+  }
+  /// Whether all rows see the whole block.
+  bool all_seen(size_t first) const { return seen_by(task_, 0, first).all() && seen_by(task_, task_.tokens - 1, first).all(); }
+  /// What any of them sees of it.
+  Seen seen(size_t first) const { return seen_by_any(task_, 0, task_.tokens - 1, first); }
+  void finish() const {
+    for (size_t row = 0; row < rows_; ++row) task_.sums[row] = sum(row);
+  }
+
+ private:
+  const AttentionTask& task_;
+  size_t rows_, lane_count_;
+  float* lanes_;
+};
 
 }  // namespace
 }  // namespace nibble::cpu
