@@ -2,7 +2,7 @@
 
 Each measurement is a process of its own that starts when the machine is idle, loads the model, does the prompt once to warm up, then
 measures a prompt and decoding. The engines take turns, so that a machine that changes its speed changes it for all. The median counts.
-NIBBLE_CPU_ISA=avx2 makes Nibble, and only Nibble, use the kernels of a lesser processor.
+NIBBLE_CPU_ISA=avx2 makes Nibble use the kernels of a lesser processor; run.sh then has a llama.cpp that is compiled for it too.
 """
 
 import argparse

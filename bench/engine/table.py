@@ -95,7 +95,7 @@ def print_notes(figures):
 
 def print_machine(figures, processor, threads):
     limits = figures.limits()
-    print(f"\n{processor}, {threads} threads" + (f", Nibble's kernels: {figures.isa()} (the others choose their own)" if figures.isa() else ""))
+    print(f"\n{processor}, {threads} threads" + (f", Nibble's kernels: {figures.isa()} (OpenVINO chooses its own)" if figures.isa() else ""))
     if limits:
         print(f"machine: {limits['read_gb_s']:.1f} GB/s read, {limits['int8_gmac_s']:.0f} int8 and {limits['int4_gmac_s']:.0f} int4 GMAC/s, "
               f"{limits['bf16_gmac_s']:.0f} bf16 GMAC/s, {limits['f32_gflop_s']:.0f} f32 GFLOP/s")

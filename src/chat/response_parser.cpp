@@ -1,4 +1,4 @@
-#include "nibble/response_parser.hpp"
+#include "nibble/chat.hpp"
 
 #include <random>
 

@@ -4,9 +4,9 @@
 #include <iostream>
 
 #include "cli/generation_options.hpp"
+#include "nibble/chat.hpp"
 #include "nibble/error.hpp"
 #include "nibble/llm_pipeline.hpp"
-#include "nibble/response_parser.hpp"
 #include "nibble/system.hpp"
 
 namespace nibble::cli {

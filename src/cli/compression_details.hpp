@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cli/command.hpp"
-#include "nibble/compression_report.hpp"
+#include "nibble/compress.hpp"
 
 namespace nibble::cli {
 

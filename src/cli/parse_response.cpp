@@ -1,4 +1,4 @@
-#include "nibble/response_parser.hpp"
+#include "nibble/chat.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

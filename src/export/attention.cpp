@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/fail.hpp"
@@ -8,6 +10,30 @@ namespace nibble {
 namespace {
 
 constexpr float kHidden = -65504.0f;  // the most negative half: safe for devices that compute in f16
+
+constexpr auto kUnchanged = [](float x) { return x; };
+
+template <class F = decltype(kUnchanged)>
+Value column(GraphBuilder& b, std::vector<float> values, const F& change = kUnchanged) {
+  std::transform(values.begin(), values.end(), values.begin(), change);
+  return b.graph().add_constant(Tensor::from<float>({static_cast<int64_t>(values.size()), 1}, values)).output();
+}
+
+Value choose(GraphBuilder& b, Value condition, Value yes, Value no) {
+  return b.op("Select", {condition, yes, no}, {{"auto_broadcast", "numpy"}}, "aten::where");
+}
+
+/// From 1 to 2.
+float significand(float x) {
+  int exponent = 0;
+  return 2 * std::frexp(x, &exponent);
+}
+
+/// Rounds numbers from 1 to 2 to the significand of bf16.
+Value to_8_bits(GraphBuilder& b, Value x) {
+  Value steps = b.op("Round", {b.multiply(x, b.f32(128, 3))}, {{"mode", "half_to_even"}}, "aten::round", "opset5");
+  return b.multiply(steps, b.f32(1.0f / 128, 3));
+}
 
 }  // namespace
 
@@ -129,24 +155,50 @@ Value AttentionContext::mask(int64_t window) {
   Value rows = b_.as_vector(b_.dim(input_ids_, 0));
   Value shape = b_.concat({rows, b_.i64s({1}), new_vector_, total_vector_}, 0, "prim::ListConstruct");
   Value seen = b_.op("Broadcast", {visible(window), shape}, {{"mode", "bidirectional"}}, "aten::expand", "opset3");
-  mask->second = slopes_.empty() ? additive_mask(seen) : sloped_mask(seen);
+  mask->second = alibi_.slopes.empty() ? additive_mask(seen) : sloped_mask(seen);
   return mask->second;
 }
 
 Value AttentionContext::additive_mask(Value seen) {
-  Value additive = b_.op("Select", {seen, b_.f32(0.0f), b_.f32(kHidden)}, {{"auto_broadcast", "numpy"}}, "aten::where");
+  Value additive = choose(b_, seen, b_.f32(0.0f), b_.f32(kHidden));
   return b_.op("Slice", {additive, b_.i64s({0}), total_vector_, b_.i64s({1}), b_.i64s({3})}, {}, "aten::slice");
+}
+
+/// The places of all keys among those that are not padding: [B,1,K].
+Value AttentionContext::real_places() {
+  Value count = b_.op("CumSum", {b_.convert(attention_mask_, ElementType::f32), b_.i32(1)}, {}, "aten::cumsum", "opset3");
+  return b_.unsqueeze(b_.add(count, b_.f32(-1, 2)), 1);
+}
+
+/// What slopes multiply to give bf16(slope * bf16(place)), [B,heads,K]: in arithmetic that is exact in f32, because devices compute bf16
+/// as f32 where they like. Places up to 2^21.
+Value AttentionContext::rounded_places() {
+  std::vector<float> powers(20);
+  for (size_t i = 0; i < powers.size(); ++i) powers[i] = std::exp2(static_cast<float>(i + 1));
+  Value places = real_places(), reached = b_.binary("GreaterEqual", places, column(b_, powers), "aten::ge");
+  auto of_reached = [&](std::string_view reduction, std::string_view torch_name, Value factors) {
+    return b_.op(reduction, {choose(b_, reached, factors, b_.f32(1, 3)), b_.i64s({1})}, {{"keep_dims", "true"}}, torch_name);
+  };
+  Value unit = of_reached("ReduceMax", "aten::amax", column(b_, powers));
+  Value inverse = of_reached("ReduceMin", "aten::amin", column(b_, powers, [](float x) { return 1 / x; }));
+  Value place = to_8_bits(b_, b_.multiply(places, inverse));  // 0, or from 1 to 2
+  Value product = b_.multiply(place, column(b_, alibi_.slopes, significand));
+  Value is_large = b_.binary("GreaterEqual", product, b_.f32(2, 3), "aten::ge");
+  auto if_large = [&](float factor) { return choose(b_, is_large, b_.f32(factor, 3), b_.f32(1, 3)); };
+  Value rounded = b_.multiply(to_8_bits(b_, b_.multiply(product, if_large(0.5f))), if_large(2));
+  return b_.multiply(b_.multiply(rounded, unit), column(b_, alibi_.slopes, [](float x) { return 1 / significand(x); }));
 }
 
 /// ALiBi: slope times the key's place. That of the query makes no difference to its softmax. The order of operations is Bloom's, from which
 /// OpenVINO's paged attention learns the slopes.
 Value AttentionContext::sloped_mask(Value seen) {
-  auto heads = static_cast<int64_t>(slopes_.size());
-  Value slopes = b_.graph().add_constant(Tensor::from<float>({heads, 1}, slopes_)).output();
-  Value places = b_.reshape(b_.convert(key_index(), ElementType::f32), {1, -1});
-  Value sloped = b_.reshape(b_.reshape(b_.multiply(slopes, places), {heads, 1, -1}), {1, heads, 1, -1});
+  auto heads = static_cast<int64_t>(alibi_.slopes.size());
+  bool is_rounded = alibi_.bf16_unit != 0;
+  Value slopes = column(b_, alibi_.slopes, [&](float slope) { return is_rounded ? slope * alibi_.bf16_unit : slope; });
+  Value places = is_rounded ? rounded_places() : b_.reshape(b_.convert(key_index(), ElementType::f32), {1, 1, -1});
+  Value sloped = b_.reshape(b_.reshape(b_.multiply(slopes, places), {0, heads, -1}), {0, heads, 1, -1});
   Value hidden = b_.op("LogicalNot", {seen}, {}, "aten::bitwise_not");
-  return b_.op("Select", {hidden, b_.f32(kHidden), sloped}, {{"auto_broadcast", "numpy"}}, "aten::where");
+  return choose(b_, hidden, b_.f32(kHidden), sloped);
 }
 
 }  // namespace nibble

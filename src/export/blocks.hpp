@@ -44,13 +44,13 @@ class AttentionContext {
     Value input_ids, attention_mask, position_ids, beam_idx;
   };
   /// `is_mixed`: states are named as those of models that have other states than keys and values too.
-  AttentionContext(GraphBuilder& b, const Inputs& inputs, std::vector<float> slopes, bool is_mixed)
+  AttentionContext(GraphBuilder& b, const Inputs& inputs, AlibiConfig alibi, bool is_mixed)
       : b_(b),
         input_ids_(inputs.input_ids),
         attention_mask_(inputs.attention_mask),
         position_ids_(inputs.position_ids),
         beam_idx_(inputs.beam_idx),
-        slopes_(std::move(slopes)),
+        alibi_(std::move(alibi)),
         is_mixed_(is_mixed) {}
 
   /// Appends `fresh` [B,hidden,S] to the last `count` tokens of the state of convolution N, which becomes the last ones of the result
@@ -77,12 +77,14 @@ class AttentionContext {
   Value key_index();
   Value additive_mask(Value seen);
   Value sloped_mask(Value seen);
+  Value real_places();
+  Value rounded_places();
   Value padding(Value key_index);
   Value batch_vector();
 
   GraphBuilder& b_;
   Value input_ids_, attention_mask_, position_ids_, beam_idx_;
-  std::vector<float> slopes_;  // per head; empty: none
+  AlibiConfig alibi_;
   bool is_mixed_;
   Value fresh_mask_;
   Value batch_;                      // [1]: B

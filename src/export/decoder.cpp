@@ -21,7 +21,7 @@ class DecoderBuilder {
     Value attention_mask = graph_.add_parameter(ElementType::i64, {kDynamic, kDynamic}, "attention_mask").output();
     position_ids_ = graph_.add_parameter(ElementType::i64, {kDynamic, kDynamic}, "position_ids").output();
     Value beam_idx = graph_.add_parameter(ElementType::i32, {kDynamic}, "beam_idx").output();
-    AttentionContext context(b_, {input_ids, attention_mask, position_ids_, beam_idx}, config_.attention.slopes,
+    AttentionContext context(b_, {input_ids, attention_mask, position_ids_, beam_idx}, config_.attention.alibi,
                              config_.convolution.has_value());
     Value hidden = embed(input_ids);
     for (const Rope& rope : config_.ropes) angles_.push_back(rotary_angles(b_, position_ids_, rope));

@@ -49,16 +49,22 @@ struct LatentConfig {
   int64_t key_dim() const { return plain_dim + rotated_dim; }
 };
 
+/// Added to the scores of a head: slope * key position.
+struct AlibiConfig {
+  std::vector<float> slopes;  ///< per head; empty: none
+  float bf16_unit = 0;        ///< not 0: bf16_unit * bf16(slope * bf16(key position)) instead, with slopes that are bf16 numbers
+};
+
 struct AttentionConfig {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   bool qkv_bias = false, output_bias = false;
   HeadNorm head_norm = HeadNorm::none;
   NormConfig head_norm_config;
-  float scale = 0;                     ///< of the scores; 0: 1 / sqrt(head_dim)
-  float softcap = 0;                   ///< scores become softcap * tanh(score / softcap); 0: none
-  float clip = 0;                      ///< q, k and v are clamped to +-clip, behind a norm of the whole; 0: none
-  bool has_sinks = false;              ///< self_attn.sinks [heads]: one more score for every head, whose weight is dropped
-  std::vector<float> slopes;           ///< ALiBi, per head, added times the position of the key; empty: none
+  float scale = 0;         ///< of the scores; 0: 1 / sqrt(head_dim)
+  float softcap = 0;       ///< scores become softcap * tanh(score / softcap); 0: none
+  float clip = 0;          ///< q, k and v are clamped to +-clip, behind a norm of the whole; 0: none
+  bool has_sinks = false;  ///< self_attn.sinks [heads]: one more score for every head, whose weight is dropped
+  AlibiConfig alibi;
   std::optional<LatentConfig> latent;  ///< with `scale` set; kv_heads, head_dim, norms of heads and what changes scores are not used then
 };
 

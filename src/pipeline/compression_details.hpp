@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "graph/graph.hpp"
-#include "nibble/compression_report.hpp"
+#include "nibble/compress.hpp"
 #include "nibble/context.hpp"
 #include "nibble/inspect.hpp"
 #include "nibble/progress.hpp"

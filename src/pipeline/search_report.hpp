@@ -4,7 +4,7 @@
 
 #include "compress/precision_ladder.hpp"
 #include "compress/precision_path.hpp"
-#include "nibble/compression_report.hpp"
+#include "nibble/compress.hpp"
 
 namespace nibble {
 

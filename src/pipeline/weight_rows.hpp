@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "graph/graph.hpp"
-#include "nibble/compression_report.hpp"
+#include "nibble/compress.hpp"
 
 namespace nibble {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/mapped_file.hpp"
-#include "nibble/response_parser.hpp"
+#include "nibble/chat.hpp"
 
 namespace nibble::test {
 

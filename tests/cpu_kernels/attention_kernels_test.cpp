@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kv_keys.hpp"
+#include "tensor/float_types.hpp"
 
 namespace nibble::cpu {
 namespace {
@@ -53,6 +54,12 @@ struct Attend {
   AttentionTask task;
 };
 
+double alibi(const AttentionTask& task, size_t head, size_t key, size_t query) {
+  if (task.slope_unit == 0) return double(task.slopes[head]) * (double(key) - double(query));
+  auto rounded = [](float x) { return to_float(to_bfloat16(x)); };
+  return double(task.slope_unit) * double(rounded(task.slopes[head] * rounded(float(key))));
+}
+
 /// What a row should give, from the keys and values as they are stored.
 std::vector<double> expected_row(const Keys& keys, const AttentionTask& task, size_t row) {
   size_t position = task.position + row / task.heads, end = std::min(position + 1, task.key_end);
@@ -65,7 +72,7 @@ std::vector<double> expected_row(const Keys& keys, const AttentionTask& task, si
     for (size_t d = 0; d < key.size(); ++d) score += double(query[d]) * double(key[d]);
     score *= double(task.scale);
     if (task.softcap != 0) score = double(task.softcap) * std::tanh(score / double(task.softcap));
-    if (task.slopes) score += double(task.slopes[row % task.heads]) * (double(t) - double(position));
+    if (task.slopes) score += alibi(task, row % task.heads, t, position);
     scores.push_back(score);
   }
   double top = *std::max_element(scores.begin(), scores.end()), total = 0;
@@ -170,6 +177,21 @@ TEST_P(AttentionKernel, WindowSoftcapAndSlopes) {
       attend(run.task);
       expect_as_computed(keys, run, tolerance(precision));
     }
+}
+
+/// Places beyond 256 are rounded too.
+TEST_P(AttentionKernel, RoundedSlopes) {
+  std::vector<float> slopes{0.890625f, 0.0098876953125f};
+  for (KvPrecision precision : kPrecisions) {
+    SCOPED_TRACE(kNames[static_cast<int>(precision)]);
+    Keys keys = random_keys(precision, 16, 16, 700);
+    size_t tokens = most_tokens(2);
+    Attend run(keys, tokens, 2, 700 - tokens);
+    run.task.slopes = slopes.data();
+    run.task.slope_unit = 0.19f;
+    attend(run.task);
+    expect_as_computed(keys, run, tolerance(precision));
+  }
 }
 
 TEST_P(AttentionKernel, PartsOfTheKeysAddUp) {

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "expect_error.hpp"
+#include "tensor/float_types.hpp"
 
 namespace nibble::cpu {
 namespace {
@@ -25,7 +26,14 @@ struct Options {
   size_t window = 0;
   float softcap = 0;
   std::vector<float> slopes, sinks;
+  float slope_unit = 0;
 };
+
+double alibi(const Options& options, size_t head, size_t key, size_t query) {
+  if (options.slope_unit == 0) return double(options.slopes[head]) * (double(key) - double(query));
+  auto rounded = [](float x) { return to_float(to_bfloat16(x)); };
+  return double(options.slope_unit) * double(rounded(options.slopes[head] * rounded(float(key))));
+}
 
 /// Attention of one query head over keys [0, count), in double precision.
 std::vector<double> plain_attention(const float* query, const std::vector<Row>& keys, const std::vector<Row>& values, size_t count,
@@ -37,7 +45,7 @@ std::vector<double> plain_attention(const float* query, const std::vector<Row>& 
     for (size_t d = 0; d < shape.key_dim; ++d) s += double(query[d]) * double(keys[t][key_head * shape.key_dim + d]);
     s *= scale;
     if (options.softcap != 0) s = double(options.softcap) * std::tanh(s / double(options.softcap));
-    if (!options.slopes.empty()) s += double(options.slopes[head]) * (double(t) - double(count - 1));
+    if (!options.slopes.empty()) s += alibi(options, head, t, count - 1);
     scores.push_back(s);
   }
   double top = *std::max_element(scores.begin(), scores.end()), total = 0;
@@ -175,6 +183,7 @@ class Model {
     parameters.window = options_.window;
     parameters.softcap = options_.softcap;
     parameters.slopes = options_.slopes;
+    parameters.slope_unit = options_.slope_unit;
     parameters.sinks = options_.sinks;
     attention_.write(cache_, 1, spans, {flat_k.data(), k_stride}, {flat_v.data(), v_stride}, threads_);
     attention_.attend(cache_, parameters, spans, {flat_q.data(), q_stride}, out.data(), out_stride, threads_);
@@ -301,6 +310,16 @@ TEST_P(AttentionVariant, SlopesReachFarPartitions) {
   Model m = model({2, 1, 16, 16}, options);
   m.step({{1, 1100}});
   m.check({{1, 1}});
+}
+
+TEST_P(AttentionVariant, RoundedSlopes) {
+  Options options;
+  options.slopes = {0.890625f, 0.0098876953125f};
+  options.slope_unit = 0.19f;
+  Model m = model({2, 1, 16, 16}, options);
+  m.check({{1, 700}});
+  m.check({{1, 1}});
+  m.check({{1, 3}});
 }
 
 TEST_P(AttentionVariant, MixedBatches) {

@@ -11,6 +11,7 @@ using test::fails;
 namespace {
 
 constexpr size_t kHeads = 4;
+constexpr float kScale = 0.3f;
 
 /// Masks built as graphs build them, from positions alone.
 class MaskKindTest : public testing::Test {
@@ -24,7 +25,7 @@ class MaskKindTest : public testing::Test {
     graph_.add("Result", {mask});
     TokenDependence dependence(graph_);
     PositionalValues positional(graph_, dependence, threads_);
-    return classify_mask(mask, kHeads, positional);
+    return classify_mask(mask, kHeads, kScale, positional);
   }
   bool is_refused(Value mask) {
     return static_cast<bool>(fails(ErrorKind::unsupported, {"mask"}, [&] { classify(mask); }));
@@ -98,6 +99,24 @@ TEST_F(MaskKindTest, AlibiFromTheFirstToken) {
   MaskKind kind = classify(e_.add("Add", {mask_of(causal()), bias}));
   ASSERT_EQ(kind.slopes.size(), kHeads);
   EXPECT_NEAR(kind.slopes[1], 0.25f, 1e-6f);
+}
+
+/// As transformers' Falcon computes it.
+TEST_F(MaskKindTest, AlibiInBf16) {
+  const std::vector<float> values{0.890625f, 0.5f, 0.33203125f, 0.0098876953125f};
+  auto bf16 = [&](Value x) { return e_.add("Convert", {x}, {{"destination_type", "bf16"}}); };
+  Value product = e_.add("Multiply", {bf16(slopes(values)), bf16(key())});
+  Value bias = e_.add("Multiply", {e_.add("Convert", {product}, {{"destination_type", "f32"}}), number(kScale)});
+  MaskKind kind = classify(e_.add("Add", {mask_of(causal()), bias}));
+  EXPECT_EQ(kind.slopes, values);
+  EXPECT_EQ(kind.slope_unit, kScale);
+}
+
+TEST_F(MaskKindTest, AlibiRoundedOtherwiseIsRefused) {
+  auto f16 = [&](Value x) { return e_.add("Convert", {x}, {{"destination_type", "f16"}}); };
+  Value product =
+      e_.add("Convert", {e_.add("Multiply", {f16(slopes({0.84f, 0.7f, 0.6f, 0.5f})), f16(key())})}, {{"destination_type", "f32"}});
+  EXPECT_TRUE(is_refused(e_.add("Add", {mask_of(causal()), product})));
 }
 
 TEST_F(MaskKindTest, ANumberForAllKeysOfARowDoesNotMatter) {

@@ -11,7 +11,7 @@ the files the family's authors publish (config.json, generation_config.json, wei
                            computes through its cache: chunk_logits [1,24,vocab] for the steps 16, 4, 1, 1, 1, 1, and greedy_cached_ids.
     expected.json          what the directory exercises, versions, measured spreads, tolerance
 
-Reference: float32, eager attention, weights as stored. Seeds are tried until no greedy choice is a near tie.
+Reference: float32, eager attention (but see ATTENTIONS), weights as stored. Seeds are tried until no greedy choice is a near tie.
 """
 
 import argparse
@@ -36,7 +36,8 @@ SMALLEST_MARGIN = 0.03
 LOGIT_SPREAD = 3.0
 GAINS = {"q_proj": 1.5, "q_b_proj": 1.5, "k_proj": 1.5, "o_proj": 1.7, "down_proj": 1.7, "w2": 1.7, "output_linear": 1.7, "lm_head": 3.0}
 INPUTS_FIRST = ("experts.gate_up_proj", "experts.down_proj", "c_attn.weight", "c_proj.weight", "c_fc.weight")  # stored as [experts, in, out]
-WITHOUT_SDPA = {"gpt_oss"}
+# That of the reference and the one it is compared with, by family: gpt_oss has none but the first, Falcon's eager one adds ALiBi twice.
+ATTENTIONS = {"gpt_oss": ("eager", "eager"), "falcon": ("sdpa", "sdpa")}
 
 
 def published_config(variant):
@@ -170,7 +171,11 @@ def save_checkpoint(variant, weights, folder):
     save_weights(weights, folder, variant.layout)
 
 
-def load(variant, folder, attention="eager"):
+def attentions(variant):
+    return ATTENTIONS.get(variant.family, ("eager", "sdpa"))
+
+
+def load(variant, folder, attention):
     """The model as transformers reads it from `folder`."""
     return AutoModelForCausalLM.from_pretrained(folder, config=reference_config(variant), dtype=torch.float32,
                                                 attn_implementation=attention).eval()
@@ -260,7 +265,7 @@ def description(variant, seed, measured):
         tensors["greedy_cached_ids"] = "[1,16] greedy continuation through the cache"
     return {
         "family": variant.family, "variant": variant.name, "exercises": variant.exercises, "seed": seed,
-        "reference": "transformers in float32, eager attention, weights as stored",
+        "reference": f"transformers in float32, {attentions(variant)[0]} attention, weights as stored",
         "versions": {"transformers": transformers.__version__, "torch": torch.__version__, "numpy": np.__version__},
         "stored": {"dtype": variant.dtype, "layout": variant.layout}, "length_dependent": variant.length_dependent,
         "tensors": tensors, "measured": measured,
@@ -268,10 +273,10 @@ def description(variant, seed, measured):
 
 
 def attempt(variant, folder, seed):
-    model = AutoModelForCausalLM.from_config(reference_config(variant), dtype=torch.float32, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_config(reference_config(variant), dtype=torch.float32, attn_implementation=attentions(variant)[0]).eval()
     save_checkpoint(variant, random_weights(model, variant, seed), folder)
-    other = "eager" if variant.family in WITHOUT_SDPA else "sdpa"
-    return expect(variant, load(variant, folder), load(variant, folder, other), seed)
+    reference, other = attentions(variant)
+    return expect(variant, load(variant, folder, reference), load(variant, folder, other), seed)
 
 
 def make(variant, folder, seed):

@@ -21,9 +21,13 @@ BASE = {
 OTHER_BASES = {
     "gpt2": {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "n_embd": 64, "n_head": 4, "n_layer": 3, "n_positions": 64,
              "use_cache": True, "vocab_size": 192, "transformers_version": "4.57.6"},
+    "falcon": {"alibi": True, "bias": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0, "hidden_size": 96,
+               "layer_norm_epsilon": 1e-5, "multi_query": False, "new_decoder_architecture": False, "num_attention_heads": 6,
+               "num_hidden_layers": 2, "parallel_attn": False, "vocab_size": 160, "use_cache": True, "transformers_version": "4.57.6"},
 }
 FAMILIES = {
     "gpt2": {"architectures": ["GPT2LMHeadModel"]},
+    "falcon": {"architectures": ["FalconForCausalLM"]},
     "phi": {"architectures": ["PhiForCausalLM"], "layer_norm_eps": 1e-5, "hidden_act": "gelu_new", "partial_rotary_factor": 0.5,
             "rope_scaling": None},
     "phi3": {"architectures": ["Phi3ForCausalLM"], "rope_scaling": None, "sliding_window": None},
@@ -195,6 +199,8 @@ STORES = [
 OTHERS = [
     Variant("gpt2-layer-scales", "gpt2", "scores divided by the number of the layer too, own feed-forward width, untied",
             {"scale_attn_by_inverse_layer_idx": True, "reorder_and_upcast_attn": True, "n_inner": 72, "tie_word_embeddings": False}, dtype="f16"),
+    Variant("falcon-rw-6-heads", "falcon", "slopes between powers of two, which are rounded to bfloat16 and so is what they give",
+            {"ffn_hidden_size": 64, "tie_word_embeddings": False, "vocab_size": 128}),
     Variant("phi-tied", "phi", "tied embeddings beside the bias of the output layer, a quarter of each head rotated",
             {"tie_word_embeddings": True, "partial_rotary_factor": 0.25, "vocab_size": 192}, drop=("rms_norm_eps",)),
     Variant("phi3-class-length", "phi3", "longrope whose original_max_position_embeddings (4096) is left to the class, by its old name",

@@ -1,5 +1,5 @@
 #include "nibble/llm_pipeline.hpp"
-#include "nibble/response_parser.hpp"
+#include "nibble/chat.hpp"
 
 #include <gmock/gmock.h>
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "nibble/response_parser.hpp"
+#include "nibble/chat.hpp"
 
 namespace nibble {
 

@@ -182,6 +182,7 @@ class Attending {
     task.softcap = parameters_.softcap;
     task.window = parameters_.window;
     task.slopes = parameters_.slopes.empty() ? nullptr : parameters_.slopes.data() + item.head * group_;
+    task.slope_unit = parameters_.slope_unit;
     task.maxima = partial.maxima;
     task.sums = partial.sums;
     task.values = partial.values;

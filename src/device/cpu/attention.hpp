@@ -16,6 +16,7 @@ struct AttentionParameters {
   size_t window = 0;              ///< a token sees this many tokens, itself included; 0: all
   float softcap = 0;              ///< scores become softcap * tanh(score / softcap), before bias and mask; 0: none
   std::span<const float> slopes;  ///< ALiBi, per query head: slope * (key position - query position) is added; empty: none
+  float slope_unit = 0;           ///< not 0: slope_unit * bf16(slope * bf16(key position)) is added instead, as Falcon has it
   std::span<const float> sinks;   ///< per query head: one more score whose value is nothing; empty: none
 };
 

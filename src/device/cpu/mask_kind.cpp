@@ -5,6 +5,7 @@
 
 #include "base/fail.hpp"
 #include "tensor/convert.hpp"
+#include "tensor/float_types.hpp"
 
 namespace nibble::cpu {
 
@@ -35,6 +36,8 @@ class Mask {
 
   size_t heads() const { return heads_; }
   size_t length() const { return length_; }
+  size_t queries() const { return static_cast<size_t>(window_.count); }
+  size_t position(size_t row) const { return static_cast<size_t>(window_.past) + row; }
   float at(size_t head, size_t row, size_t key) const {
     return values_[((heads_ == 1 ? 0 : head) * rows_ + (rows_ == 1 ? 0 : row)) * length_ + key];
   }
@@ -61,28 +64,49 @@ std::vector<float> find_slopes(const Mask& mask, size_t heads) {
   return none ? std::vector<float>{} : slopes;
 }
 
+float round_to_bf16(float x) { return to_float(to_bfloat16(x)); }
+
+/// What slopes are if what they give is rounded.
+void assume_rounded(MaskKind& kind, const Mask& mask, float scale) {
+  kind.slope_unit = scale;
+  for (size_t h = 0; h < kind.slopes.size(); ++h) kind.slopes[h] = round_to_bf16((mask.at(h, 0, 1) - mask.at(h, 0, 0)) / scale);
+}
+
+/// Relative to the query's own place.
+float bias(const MaskKind& kind, size_t head, size_t query, size_t key) {
+  if (kind.slopes.empty()) return 0;
+  float slope = kind.slopes[head];
+  auto rounded = [&](size_t place) { return kind.slope_unit * round_to_bf16(slope * round_to_bf16(static_cast<float>(place))); };
+  return kind.slope_unit != 0 ? rounded(key) - rounded(query) : slope * (static_cast<float>(key) - static_cast<float>(query));
+}
+
 bool is_allowed(const MaskKind& kind, size_t query, size_t key) { return key <= query && (kind.window == 0 || query - key < kind.window); }
 
-/// Compares with what `kind` says; a constant per row does not matter.
-void verify(const MaskKind& kind, const Mask& mask, size_t heads, TokenWindow window) {
+/// What is not as `kind` says, or nothing; a constant per row does not matter.
+std::string disagreement(const MaskKind& kind, const Mask& mask, size_t heads) {
   for (size_t h = 0; h < heads; ++h)
-    for (size_t row = 0; row < static_cast<size_t>(window.count); ++row) {
-      size_t query = static_cast<size_t>(window.past) + row;
-      float own = mask.at(h, row, query), slope = kind.slopes.empty() ? 0 : kind.slopes[h];
+    for (size_t row = 0; row < mask.queries(); ++row) {
+      size_t query = mask.position(row);
+      float own = mask.at(h, row, query);
       for (size_t key = 0; key < mask.length(); ++key) {
         bool sees = mask.sees(h, row, key);
-        float expected = slope * (static_cast<float>(key) - static_cast<float>(query));
-        bool equal = sees == is_allowed(kind, query, key) && (!sees || std::abs(mask.at(h, row, key) - own - expected) < 1e-3f);
-        if (!equal)
-          fail(ErrorKind::unsupported, "an attention mask that is neither causal nor a window nor ALiBi: {} for query {}, key {}",
-               mask.at(h, row, key), query, key);
+        bool equal =
+            sees == is_allowed(kind, query, key) && (!sees || std::abs(mask.at(h, row, key) - own - bias(kind, h, query, key)) < 1e-3f);
+        if (!equal) return fmt::format("{} for query {}, key {}", mask.at(h, row, key), query, key);
       }
     }
+  return {};
+}
+
+std::string disagreement(const MaskKind& kind, const std::vector<Mask>& masks, size_t heads) {
+  for (const Mask& mask : masks)
+    if (std::string found = disagreement(kind, mask, heads); !found.empty()) return found;
+  return {};
 }
 
 }  // namespace
 
-MaskKind classify_mask(Value value, size_t heads, const PositionalValues& positional) {
+MaskKind classify_mask(Value value, size_t heads, float scale, const PositionalValues& positional) {
   MaskKind kind;
   Mask small(value, {1, 7}, positional);
   if (small.heads() != 1 && small.heads() != heads) fail(ErrorKind::unsupported, "a mask of {} heads for {} heads", small.heads(), heads);
@@ -90,10 +114,17 @@ MaskKind classify_mask(Value value, size_t heads, const PositionalValues& positi
   if (visible == 0) kind.slopes = find_slopes(small, heads);
   kind.window = visible ? visible : find_window(Mask(value, {1, (kind.slopes.empty() ? kLongProbe : kProbe) - 1}, positional));
   // Windows of tens and of thousands of tokens, and around where the mask's own window ends.
+  std::vector<Mask> masks;
   auto edge = static_cast<int64_t>(kind.window);
   for (TokenWindow window :
        {TokenWindow{5, 7}, TokenWindow{16, 0}, TokenWindow{1, 0}, TokenWindow{3, 40}, TokenWindow{2, 2100}, TokenWindow{3, edge}})
-    verify(kind, Mask(value, window, positional), heads, window);
+    masks.emplace_back(value, window, positional);
+  std::string wrong = disagreement(kind, masks, heads);
+  if (!wrong.empty() && !kind.slopes.empty()) {
+    assume_rounded(kind, small, scale);
+    wrong = disagreement(kind, masks, heads);
+  }
+  if (!wrong.empty()) fail(ErrorKind::unsupported, "an attention mask that is neither causal nor a window nor ALiBi: {}", wrong);
   return kind;
 }
 

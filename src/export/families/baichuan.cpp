@@ -9,7 +9,7 @@ DecoderConfig configure_baichuan(const ModelConfig& config) {
   c.tied_embeddings = config.flag("tie_word_embeddings", false);
   if (!config.has("max_position_embeddings")) {
     c.ropes.clear();
-    c.attention.slopes = alibi_slopes(c.attention.heads);
+    c.attention.alibi.slopes = alibi_slopes(c.attention.heads);
   }
   fuse_qkv(c, "model.layers.{}.self_attn.W_pack", QkvOrder::stacked);
   if (config.has("z_loss_weight") || c.vocab == 125696)

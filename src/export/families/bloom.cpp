@@ -14,7 +14,7 @@ DecoderConfig configure_bloom(const ModelConfig& config) {
   c.has_embedding_norm = true;
   c.mlp = {.is_gated = false, .intermediate = 4 * hidden, .activation = "gelu_pytorch_tanh", .has_bias = true};
   c.attention.qkv_bias = c.attention.output_bias = true;
-  c.attention.slopes = alibi_slopes(c.attention.heads);
+  c.attention.alibi.slopes = alibi_slopes(c.attention.heads);
   c.ropes.clear();
   c.tied_embeddings = config.flag("tie_word_embeddings", true);
   c.weights.rename("model.embed_tokens.", "transformer.word_embeddings.");

@@ -8,11 +8,11 @@ namespace nibble {
 
 namespace {
 
-/// Scores are (q k + alibi) / sqrt(head_dim) here, with slopes in bfloat16.
-std::vector<float> falcon_slopes(const AttentionConfig& attention) {
-  std::vector<float> slopes = alibi_slopes(attention.heads);
-  for (float& slope : slopes) slope = to_float(to_bfloat16(slope)) / std::sqrt(static_cast<float>(attention.head_dim));
-  return slopes;
+/// Scores are (q k + alibi) / sqrt(head_dim) here, with all of ALiBi in bfloat16.
+AlibiConfig falcon_alibi(const AttentionConfig& attention) {
+  AlibiConfig alibi{alibi_slopes(attention.heads), 1 / std::sqrt(static_cast<float>(attention.head_dim))};
+  for (float& slope : alibi.slopes) slope = to_float(to_bfloat16(slope));
+  return alibi;
 }
 
 }  // namespace
@@ -43,7 +43,7 @@ DecoderConfig configure_falcon(const ModelConfig& config) {
   c.tied_embeddings = config.flag("tie_word_embeddings", true);
   if (config.flag("alibi", false)) {
     c.ropes.clear();
-    c.attention.slopes = falcon_slopes(c.attention);
+    c.attention.alibi = falcon_alibi(c.attention);
   }
   c.weights.rename("model.embed_tokens.", "transformer.word_embeddings.");
   c.weights.rename("model.norm.", "transformer.ln_f.");

@@ -18,7 +18,7 @@ DecoderConfig configure_mpt(const ModelConfig& config) {
   DecoderConfig c = configure_decoder(llama, {.vocab = 50368, .hidden = 2048, .intermediate = inner, .layers = 24, .heads = 16});
   c.norm = {NormKind::layer, config.number("layer_norm_epsilon", 1e-5), true, false};
   c.mlp = {.is_gated = false, .intermediate = inner, .activation = "gelu", .has_bias = false};
-  c.attention.slopes = mpt_slopes(c.attention.heads, attention.number("alibi_bias_max", 8));
+  c.attention.alibi.slopes = mpt_slopes(c.attention.heads, attention.number("alibi_bias_max", 8));
   c.attention.clip = static_cast<float>(attention.number("clip_qkv", 0));
   c.attention.scale = static_cast<float>(attention.number("softmax_scale", 0));
   c.ropes.clear();

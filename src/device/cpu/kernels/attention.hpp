@@ -29,6 +29,7 @@ struct AttentionTask {
   float softcap = 0;              ///< scores become softcap * tanh(score / softcap); 0: none
   size_t window = 0;              ///< a token sees this many, itself included; 0: all
   const float* slopes = nullptr;  ///< ALiBi, per head; or nullptr
+  float slope_unit = 0;           ///< 0: slope * (key - query) is added, else slope_unit * bf16(slope * bf16(key)), as Falcon has it
 
   /// The result, for every row, of bits = score * log2(e): a maximum of the bits (or somewhat less; the lowest float where nothing was
   /// seen), the sum of 2^(bits - maximum), and the sum of 2^(bits - maximum) * value, [rows][layout->value_lanes].

@@ -58,18 +58,18 @@ struct Avx2 {
     return _mm256_set1_epi32(both);
   }
   static Float dot(Float sum, Float a, Float b) { return _mm256_fmadd_ps(a, b, sum); }
-  static Int dot(Int sum, TwoInts factor, TwoInts codes) {
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(factor.even, codes.even));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(factor.odd, codes.odd));
-  }
   /// Not by their intrinsics: GCC 12 computes all products of a step before the sums, which then no longer fit the registers.
-  static Int dot(Int sum, Int factor, ShortInts shorts) {
+  static Int dot_shorts(Int sum, Int a, Int b) {
     Int products;
-    asm("vpmaddwd %[s], %[f], %[products]\n\tvpaddd %[products], %[sum], %[sum]"
+    asm("vpmaddwd %[a], %[b], %[products]\n\tvpaddd %[products], %[sum], %[sum]"
         : [sum] "+x"(sum), [products] "=&x"(products)
-        : [f] "x"(factor), [s] "x"(shorts.pairs));
+        : [a] "x"(a), [b] "x"(b));
     return sum;
   }
+  static Int dot(Int sum, TwoInts factor, TwoInts codes) {
+    return dot_shorts(dot_shorts(sum, factor.even, codes.even), factor.odd, codes.odd);
+  }
+  static Int dot(Int sum, Int factor, ShortInts shorts) { return dot_shorts(sum, factor, shorts.pairs); }
 
   static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
@@ -104,6 +104,12 @@ struct Avx2 {
   }
 
   static Float to_float(Int x) { return _mm256_cvtepi32_ps(x); }
+  /// Of finite numbers.
+  static Float round_to_bf16(Float x) {
+    Int bits = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    bits = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    return _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(-0x10000)));
+  }
   /// One of the four codes in each lane.
   static Float code(const SignedCodes* p, size_t which) {
     Int four = _mm256_loadu_si256(reinterpret_cast<const Int*>(p));

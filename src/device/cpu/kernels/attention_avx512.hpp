@@ -91,6 +91,12 @@ struct Avx512 {
   }
 
   static Float to_float(Int x) { return _mm512_cvtepi32_ps(x); }
+  /// Of finite numbers.
+  static Float round_to_bf16(Float x) {
+    Int bits = _mm512_castps_si512(x), odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    bits = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
+  }
   /// One of the four codes in each lane.
   static Float code(const SignedCodes* p, size_t which) {
     Int high = _mm512_slli_epi32(load(p).codes, static_cast<unsigned>(24 - 8 * which));

@@ -67,14 +67,24 @@ inline typename V::Float tanh(typename V::Float x) {
   return one - V::set(2.0f) / (V::exp2(V::min(V::set(100.0f), x + x)) + one);
 }
 
-/// Softcap and ALiBi; `distance`: from the query to the first key of the block.
+/// What ALiBi makes of the scores of the keys from `key` on.
 template <class V>
-inline void bend_scores(const AttentionTask& task, size_t head, ptrdiff_t distance, float* scores) {
+inline typename V::Float add_alibi(const AttentionTask& task, size_t query, size_t head, size_t key, typename V::Float x) {
+  if (task.slope_unit == 0) {
+    auto distance = static_cast<float>(static_cast<ptrdiff_t>(key) - static_cast<ptrdiff_t>(query));
+    return V::fma(V::set(task.slopes[head] * kLog2E), V::lane_numbers() + V::set(distance), x);
+  }
+  auto places = V::round_to_bf16(V::lane_numbers() + V::set(static_cast<float>(key)));
+  return V::fma(V::set(task.slope_unit * kLog2E), V::round_to_bf16(V::set(task.slopes[head]) * places), x);
+}
+
+/// Softcap and ALiBi, for the block of keys at `first`.
+template <class V>
+inline void bend_scores(const AttentionTask& task, size_t row, size_t first, float* scores) {
   for (size_t i = 0; i < kKvBlock; i += V::kLanes) {
     auto x = V::load(scores + i);
     if (task.softcap != 0) x = V::set(task.softcap * kLog2E) * tanh<V>(x / V::set(task.softcap));
-    auto steps = V::lane_numbers() + V::set(static_cast<float>(distance + static_cast<ptrdiff_t>(i)));
-    if (task.slopes) x = V::fma(V::set(task.slopes[head] * kLog2E), steps, x);
+    if (task.slopes) x = add_alibi<V>(task, task.position + row / task.heads, row % task.heads, first + i, x);
     V::store(scores + i, x);
   }
 }
@@ -151,10 +161,7 @@ class SoftmaxRows {
   [[gnu::always_inline]] void softmax(size_t row, size_t first, const Seen& seen, float* scores, P* probabilities) const {
     size_t lanes = task_.layout->value_lanes;
     RowSums sums{task_.maxima + row, lanes_ + row * lane_count_, lane_count_, task_.values + row * lanes, lanes};
-    if (task_.softcap != 0 || task_.slopes) {
-      size_t position = task_.position + row / task_.heads;
-      bend_scores<V>(task_, row % task_.heads, static_cast<ptrdiff_t>(first) - static_cast<ptrdiff_t>(position), scores);
-    }
+    if (task_.softcap != 0 || task_.slopes) bend_scores<V>(task_, row, first, scores);
     softmax_row<V>(scores, seen, sums, probabilities);
   }
   /// Scores [rows][32] of the block at `first` become probabilities.

@@ -16,8 +16,10 @@ void AttentionLowering::lower(Node& node) {
   auto [keys, key_shape] = states_.find_cached(builder_.form(node.input(1)), heads);
   auto [values, value_shape] = states_.find_cached(builder_.form(node.input(2)), heads);
   KvLayer layer = layer_of(key_shape, value_shape);
-  MaskKind mask = mask_of(node, heads);
-  AttentionParameters parameters = parameters_of(node, heads, static_cast<size_t>(q.shape[3]), mask);
+  AttentionParameters parameters = parameters_of(node, heads, static_cast<size_t>(q.shape[3]));
+  MaskKind mask = mask_of(node, heads, parameters.scale);
+  parameters.window = mask.window;
+  parameters.slope_unit = mask.slope_unit;
   std::vector<float> sinks = sinks_of(node, heads);
   Plan& plan = builder_.plan();
   plan.kv_layers.push_back(layer);
@@ -43,13 +45,12 @@ KvLayer AttentionLowering::layer_of(const Shape& keys, const Shape& values) cons
   return {static_cast<size_t>(keys[1]), static_cast<size_t>(keys[3]), static_cast<size_t>(values[3])};
 }
 
-AttentionParameters AttentionLowering::parameters_of(Node& node, size_t heads, size_t dimensions, const MaskKind& mask) {
+AttentionParameters AttentionLowering::parameters_of(Node& node, size_t heads, size_t dimensions) {
   AttentionParameters parameters;
   parameters.layer = builder_.plan().kv_layers.size();
   parameters.heads = heads;
   parameters.scale = node.input_count() > 4 ? scale_of(node.input(4)) : 1 / std::sqrt(static_cast<float>(dimensions));
   parameters.softcap = static_cast<float>(node.attributes().get_float("softcap", 0));
-  parameters.window = mask.window;
   return parameters;
 }
 
@@ -68,14 +69,14 @@ std::vector<float> AttentionLowering::sinks_of(const Node& node, size_t heads) {
   return sinks;
 }
 
-MaskKind AttentionLowering::mask_of(const Node& node, size_t heads) {
+MaskKind AttentionLowering::mask_of(const Node& node, size_t heads, float scale) {
   if (node.attributes().get_bool("causal", false)) return {};
   if (node.input_count() < 4) fail(ErrorKind::unsupported, "attention without a mask");
   Value mask = node.input(3);
   if (!builder_.is_positional(mask)) fail(ErrorKind::unsupported, "a mask that depends on more than positions");
   auto key = std::pair{mask.node, mask.index};
   auto known = masks_.find(key);
-  if (known == masks_.end()) known = masks_.emplace(key, classify_mask(mask, heads, builder_.positional())).first;
+  if (known == masks_.end()) known = masks_.emplace(key, classify_mask(mask, heads, scale, builder_.positional())).first;
   return known->second;
 }
 

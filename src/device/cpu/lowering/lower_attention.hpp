@@ -20,10 +20,10 @@ class AttentionLowering {
  private:
   void require_tokens_third(Node& node);
   KvLayer layer_of(const Shape& keys, const Shape& values) const;
-  AttentionParameters parameters_of(Node& node, size_t heads, size_t dimensions, const MaskKind& mask);
+  AttentionParameters parameters_of(Node& node, size_t heads, size_t dimensions);
   float scale_of(Value value);
   std::vector<float> sinks_of(const Node& node, size_t heads);
-  MaskKind mask_of(const Node& node, size_t heads);
+  MaskKind mask_of(const Node& node, size_t heads, float scale);
 
   PlanBuilder& builder_;
   const StateLowering& states_;
