@@ -1,7 +1,7 @@
 """What Nibble wants to reach, by class of processor, and how each figure comes from the measured ones."""
 
 from dataclasses import dataclass
-from typing import Callable, Optional
+from typing import Callable
 
 NAMES = {"int4": "INT4", "int8": "INT8", "fp16": "FP16"}
 
@@ -18,13 +18,9 @@ class Aim:
         return self.vnni if isa.startswith("avx512") or "vnni" in isa else self.plain
 
 
-def ratio(a, b) -> Optional[float]:
-    return a / b if a and b else None
-
-
 def against_rival(weights, what, plain, vnni):
     return Aim(f"{NAMES[weights]} {what} against the faster rival", "x", plain, vnni,
-               lambda f: ratio(f.ours(weights, what), f.best_rival(weights, what)))
+               lambda f: f.lead(weights, what))
 
 
 def share_of_machine(weights, what, plain, vnni):
@@ -41,7 +37,7 @@ AIMS = [
     against_rival("int8", "prefill", 1.3, 1.3),
     against_rival("fp16", "decode", 1.2, 1.2),
     against_rival("fp16", "prefill", 1.2, 1.2),
-    Aim("8 sequences decoding against one", "x", 4, 4, lambda f: ratio(f.ours("int4", "batch"), f.ours("int4", "decode"))),
-    Aim("prompt of 4096 against 512", "%", 0.75, 0.75, lambda f: ratio(f.ours("int4", "long prefill"), f.ours("int4", "prefill"))),
-    Aim("decode at depth 4096, u8 KV, against depth 16", "%", 0.80, 0.80, lambda f: ratio(f.ours("int4", "long decode"), f.ours("int4", "decode"))),
+    Aim("8 sequences decoding against one", "x", 4, 4, lambda f: f.change("int4", "batch", "decode")),
+    Aim("prompt of 4096 against 512", "%", 0.75, 0.75, lambda f: f.change("int4", "long prefill", "prefill")),
+    Aim("decode at depth 4096, u8 KV, against depth 16", "%", 0.80, 0.80, lambda f: f.change("int4", "long decode", "decode")),
 ]

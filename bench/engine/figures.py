@@ -7,6 +7,11 @@ SINGLE = ("prefill", "decode")
 LONG = ("long prefill", "long decode", "batch")
 
 
+def median_ratio(ours, theirs):
+    ratios = [a / b for a, b in zip(ours, theirs) if a and b]
+    return statistics.median(ratios) if ratios else None
+
+
 @dataclass
 class Figures:
     """`runs` are {engine, weights, cold, **result of engines.py}; `bytes_per_token` is {(engine, weights): bytes}."""
@@ -25,22 +30,30 @@ class Figures:
     def of(self, engine, weights, cold=False):
         return [run for run in self.runs if (run["engine"], run["weights"], run["cold"]) == (engine, weights, cold)]
 
+    def in_turn(self, engine, weights, what):
+        """By repetition; None where it was not measured."""
+        return [self._one(run, what) for run in self.of(engine, weights)]
+
     def values(self, engine, weights, what):
-        return sorted(value for run in self.of(engine, weights) if (value := self._one(run, what)))
+        return sorted(filter(None, self.in_turn(engine, weights, what)))
 
     def median(self, engine, weights, what):
         values = self.values(engine, weights, what)
         return statistics.median(values) if values else None
 
-    def ours(self, weights, what):
-        return self.median("Nibble", weights, what)
-
     def engines(self):
         return list(dict.fromkeys(run["engine"] for run in self.runs))
 
-    def best_rival(self, weights, what):
-        """The fastest setting of any other engine, as a median."""
-        return max((self.median(name, weights, what) or 0 for name in self.engines() if name != "Nibble"), default=0) or None
+    def lead(self, weights, what):
+        """Over the fastest setting of any other engine. Repetitions are compared with themselves, for the memory of a shared machine changes
+        its speed by half within minutes."""
+        ours = self.in_turn("Nibble", weights, what)
+        rivals = (self.in_turn(name, weights, what) for name in self.engines() if name != "Nibble")
+        return min((ratio for theirs in rivals if (ratio := median_ratio(ours, theirs))), default=None)
+
+    def change(self, weights, what, base):
+        """Of Nibble's speed, from `base` to `what`, in the same processes."""
+        return median_ratio(self.in_turn("Nibble", weights, what), self.in_turn("Nibble", weights, base))
 
     def limits(self):
         """Medians of what Nibble's processes measured."""

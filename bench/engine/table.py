@@ -25,8 +25,8 @@ def print_columns(rows):
 
 
 def speed_row(figures, engine, weights, what):
-    values, rival = figures.values(engine, weights, what), figures.best_rival(weights, what)
-    against = times(statistics.median(values) / rival) if engine == "Nibble" and rival else ""
+    values, lead = figures.values(engine, weights, what), figures.lead(weights, what)
+    against = times(lead) if engine == "Nibble" and lead else ""
     return [f"  {engine}", f"{statistics.median(values):.1f}", f"{values[0]:.1f}-{values[-1]:.1f}",
             percent(figures.share(engine, weights, what)), against]
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/fail.hpp"
 #include "graph/op_set.hpp"
@@ -14,6 +16,9 @@ namespace nibble::cpu {
 namespace {
 
 const RowOps& ops_of(const Execution& execution) { return row_ops(execution.plan().precision.isa); }
+
+/// What is no row of any table becomes one that is refused.
+int64_t as_row(float number) { return std::abs(number) < 0x1p31f ? static_cast<int64_t>(number) : std::numeric_limits<int64_t>::min(); }
 
 }  // namespace
 
@@ -36,7 +41,7 @@ std::string EmbeddingStep::detail(const Plan&) const { return fmt::format("{} co
 
 void EmbeddingStep::run(Execution& execution) const {
   execution.for_rows(static_cast<double>(out_.width), [&](size_t begin, size_t end) {
-    for (size_t r = begin; r < end; ++r) embedding_.lookup(static_cast<int64_t>(*execution.row(index_, r)), execution.row(out_, r));
+    for (size_t r = begin; r < end; ++r) embedding_.lookup(as_row(*execution.row(index_, r)), execution.row(out_, r));
   });
 }
 
