@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/fail.hpp"
+#include "device/cpu/kernels/attention.hpp"
 #include "tensor/convert.hpp"
 #include "tensor/float_types.hpp"
 
@@ -26,7 +27,8 @@ class Mask {
     bool fits = shape.size() >= 2 && shape.size() <= 4 && static_cast<size_t>(shape.back()) == length_ &&
                 (shape[shape.size() - 2] == window.count || shape[shape.size() - 2] == 1);
     if (shape.size() == 4) fits = fits && shape[0] == 1;
-    if (!fits) fail(ErrorKind::unsupported, "a mask of shape {} for {} tokens after {}", to_string(shape), window.count, window.past);
+    if (!fits)
+      fail(ErrorKind::unsupported, "a mask of shape {} for {} tokens after {}", nibble::to_string(shape), window.count, window.past);
     rows_ = static_cast<size_t>(shape[shape.size() - 2]);
     heads_ = shape.size() >= 3 ? static_cast<size_t>(shape[shape.size() - 3]) : 1;
     values_ = to_floats(tensor);
@@ -64,20 +66,17 @@ std::vector<float> find_slopes(const Mask& mask, size_t heads) {
   return none ? std::vector<float>{} : slopes;
 }
 
-float round_to_bf16(float x) { return to_float(to_bfloat16(x)); }
-
 /// What slopes are if what they give is rounded.
 void assume_rounded(MaskKind& kind, const Mask& mask, float scale) {
   kind.slope_unit = scale;
-  for (size_t h = 0; h < kind.slopes.size(); ++h) kind.slopes[h] = round_to_bf16((mask.at(h, 0, 1) - mask.at(h, 0, 0)) / scale);
+  for (size_t h = 0; h < kind.slopes.size(); ++h) kind.slopes[h] = to_float(to_bfloat16((mask.at(h, 0, 1) - mask.at(h, 0, 0)) / scale));
 }
 
 /// Relative to the query's own place.
 float bias(const MaskKind& kind, size_t head, size_t query, size_t key) {
   if (kind.slopes.empty()) return 0;
-  float slope = kind.slopes[head];
-  auto rounded = [&](size_t place) { return kind.slope_unit * round_to_bf16(slope * round_to_bf16(static_cast<float>(place))); };
-  return kind.slope_unit != 0 ? rounded(key) - rounded(query) : slope * (static_cast<float>(key) - static_cast<float>(query));
+  auto at = [&](size_t place) { return alibi_bias(kind.slopes[head], kind.slope_unit, query, place); };
+  return at(key) - at(query);
 }
 
 bool is_allowed(const MaskKind& kind, size_t query, size_t key) { return key <= query && (kind.window == 0 || query - key < kind.window); }

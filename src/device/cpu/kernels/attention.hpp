@@ -51,6 +51,9 @@ struct AttentionKernels {
   void (*many)(const AttentionTask& task);
 };
 
+/// What ALiBi adds to a score, by AttentionTask::slopes and slope_unit.
+float alibi_bias(float slope, float slope_unit, size_t query, size_t key);
+
 size_t attention_scratch_bytes(const KvLayout& layout, size_t rows);
 
 /// `use_bf16`: `many` multiplies in bf16 where the processor has it.

@@ -12,18 +12,12 @@ constexpr float kLowest = -3.402823466e+38f;
 
 float round_to_bf16(float x) { return to_float(to_bfloat16(x)); }
 
-float alibi(const AttentionTask& task, size_t query, size_t head, size_t key) {
-  auto place = static_cast<float>(key);
-  if (task.slope_unit != 0) return task.slope_unit * round_to_bf16(task.slopes[head] * round_to_bf16(place));
-  return task.slopes[head] * (place - static_cast<float>(query));
-}
-
 float score_bits(const AttentionTask& task, size_t token, size_t head, size_t key_position, const float* key) {
   const float* query = task.queries + token * task.query_stride + head * task.layout->key_dim;
   float factor = task.scale * kLog2E, cap = task.softcap * kLog2E, sum = 0;
   for (size_t d = 0; d < task.layout->key_dim; ++d) sum = __builtin_fmaf(query[d] * factor, key[d], sum);
   if (cap != 0) sum = cap * tanhf(sum / cap);
-  return task.slopes ? sum + alibi(task, task.position + token, head, key_position) * kLog2E : sum;
+  return task.slopes ? sum + alibi_bias(task.slopes[head], task.slope_unit, task.position + token, key_position) * kLog2E : sum;
 }
 
 /// One more value of a row's weighted sum; what is there is scaled down where the maximum rises.
@@ -46,6 +40,12 @@ bool sees(const AttentionTask& task, size_t token, size_t key_position) {
 }
 
 }  // namespace
+
+float alibi_bias(float slope, float slope_unit, size_t query, size_t key) {
+  auto place = static_cast<float>(key);
+  if (slope_unit != 0) return slope_unit * round_to_bf16(slope * round_to_bf16(place));
+  return slope * (place - static_cast<float>(query));
+}
 
 void attend_scalar(const AttentionTask& task) {
   size_t rows = task.tokens * task.heads;
